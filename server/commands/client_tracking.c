@@ -1,0 +1,202 @@
+/* CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO. The machinery is server/tracking.c. */
+#include "server/commands/client_cmd.h"
+
+#include "common/arena.h"
+#include "common/num.h"
+#include "server/node.h"
+#include "server/tracking.h"
+
+struct request {
+    struct tracking_options o;
+    struct bytes *prefixes;
+    int prefixes_n;
+};
+
+/* The options after ON / OFF. False after an error reply. */
+static bool parse(struct call *c, struct request *r)
+{
+    r->prefixes = arena_array(c->arena, (size_t)c->argc, sizeof(*r->prefixes));
+    for (int i = 3; i < c->argc; i++) {
+        bool more = i + 1 < c->argc;
+        if (arg_is(c, i, "redirect") && more) {
+            if (r->o.redirect) {
+                reply_error(c, "ERR A client can only redirect to a single other client");
+                return false;
+            }
+            int64_t id;
+            if (!arg_i64(c, ++i, &id))
+                return false;
+            if (id < 1 || !client_by_id(node_clients(c->node), (uint64_t)id)) {
+                reply_error(c, "ERR The client ID you want redirect to does not exist");
+                return false;
+            }
+            r->o.redirect = (uint64_t)id;
+        } else if (arg_is(c, i, "bcast")) {
+            r->o.bcast = true;
+        } else if (arg_is(c, i, "optin")) {
+            r->o.optin = true;
+        } else if (arg_is(c, i, "optout")) {
+            r->o.optout = true;
+        } else if (arg_is(c, i, "noloop")) {
+            r->o.noloop = true;
+        } else if (arg_is(c, i, "prefix") && more) {
+            r->prefixes[r->prefixes_n++] = c->argv[++i];
+        } else {
+            reply_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool overlap(struct bytes a, struct bytes b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    return memcmp(a.p, b.p, n) == 0;
+}
+
+static bool refuse_overlap(struct call *c, struct bytes a, const char *what, struct bytes b)
+{
+    resp_errorf(c->w, "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
+                (int)a.n, a.p, what, (int)b.n, b.p);
+    return false;
+}
+
+static bool prefixes_fit(struct call *c, const struct request *r)
+{
+    struct client_tracking *t = c->client->tracking;
+    for (int i = 0; i < r->prefixes_n; i++) {
+        for (int k = i + 1; k < r->prefixes_n; k++)
+            if (overlap(r->prefixes[i], r->prefixes[k]))
+                return refuse_overlap(c, r->prefixes[i], "another provided", r->prefixes[k]);
+        if (!t)
+            continue;
+        LIST_EACH(&t->prefixes.links, n) {
+            struct bytes has = relation_text(LIST_ITEM(n, struct relation_link, in_side)->name);
+            if (overlap(r->prefixes[i], has) && !bytes_eq(r->prefixes[i], has))
+                return refuse_overlap(c, r->prefixes[i], "an existing", has);
+        }
+    }
+    return true;
+}
+
+/* Whether the options go together, and with what is on already. False after an error reply. */
+static bool check(struct call *c, const struct request *r)
+{
+    const struct client_tracking *t = c->client->tracking;
+    const char *error = NULL;
+    if (r->prefixes_n && !r->o.bcast)
+        error = "ERR PREFIX option requires BCAST mode to be enabled";
+    else if (t && t->o.bcast != r->o.bcast)
+        error = "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling "
+                "it with a different mode.";
+    else if (r->o.bcast && (r->o.optin || r->o.optout))
+        error = "ERR OPTIN and OPTOUT are not compatible with BCAST";
+    else if (r->o.optin && r->o.optout)
+        error = "ERR You can't specify both OPTIN mode and OPTOUT mode";
+    else if (t && ((r->o.optin && t->o.optout) || (r->o.optout && t->o.optin)))
+        error = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling "
+                "it with a different mode.";
+    if (error) {
+        reply_error(c, error);
+        return false;
+    }
+    return !r->o.bcast || prefixes_fit(c, r);
+}
+
+void cmd_client_tracking(struct call *c)
+{
+    struct tracking *t = node_tracking(c->node);
+    struct request r = { 0 };
+    if (!parse(c, &r))
+        return;
+    if (arg_is(c, 2, "off")) {
+        tracking_forget(t, c->client);
+        reply_ok(c);
+        return;
+    }
+    if (!arg_is(c, 2, "on")) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (!check(c, &r))
+        return;
+    tracking_enable(t, c->client, &r.o);
+    for (int i = 0; i < r.prefixes_n; i++)
+        tracking_add_prefix(t, c->client, r.prefixes[i]);
+    if (r.o.bcast && r.prefixes_n == 0)
+        tracking_add_prefix(t, c->client, BYTES(""));
+    reply_ok(c);
+}
+
+void cmd_client_caching(struct call *c)
+{
+    struct client_tracking *t = c->client->tracking;
+    if (!t || !(t->o.optin || t->o.optout)) {
+        reply_error(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT "
+                       "mode enabled");
+        return;
+    }
+    bool yes = arg_is(c, 2, "yes");
+    if (!yes && !arg_is(c, 2, "no")) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (yes && !t->o.optin) {
+        reply_error(c, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+        return;
+    }
+    if (!yes && !t->o.optout) {
+        reply_error(c, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+        return;
+    }
+    t->caching = true;
+    reply_ok(c);
+}
+
+void cmd_client_getredir(struct call *c)
+{
+    reply_int(c, c->client->tracking ? (int64_t)c->client->tracking->o.redirect : -1);
+}
+
+void cmd_client_trackinginfo(struct call *c)
+{
+    const struct client_tracking *t = c->client->tracking;
+    const char *flags[8];
+    int n = 0;
+    flags[n++] = t ? "on" : "off";
+    if (t && t->o.bcast)
+        flags[n++] = "bcast";
+    if (t && t->o.optin) {
+        flags[n++] = "optin";
+        if (t->caching)
+            flags[n++] = "caching-yes";
+    }
+    if (t && t->o.optout) {
+        flags[n++] = "optout";
+        if (t->caching)
+            flags[n++] = "caching-no";
+    }
+    if (t && t->o.noloop)
+        flags[n++] = "noloop";
+    if (c->client->flags & CLIENT_TRACKING_BROKEN)
+        flags[n++] = "broken_redirect";
+    resp_map(c->w, 3);
+    resp_bulk_str(c->w, "flags");
+    resp_set(c->w, n);
+    for (int i = 0; i < n; i++)
+        resp_bulk_str(c->w, flags[i]);
+    resp_bulk_str(c->w, "redirect");
+    reply_int(c, t ? (int64_t)t->o.redirect : -1);
+    resp_bulk_str(c->w, "prefixes");
+    if (!t) {
+        resp_empty_array(c->w);
+        return;
+    }
+    bool all = t->prefixes.links_n == 1 && LIST_ITEM(list_first(&t->prefixes.links), struct relation_link, in_side)->name->n == 0;
+    reply_array(c, all ? 0 : (int64_t)t->prefixes.links_n);
+    LIST_EACH(&t->prefixes.links, node) {
+        if (!all)
+            reply_bulk(c, relation_text(LIST_ITEM(node, struct relation_link, in_side)->name));
+    }
+}

@@ -1,0 +1,125 @@
+/* TIME LOLWUT SHUTDOWN ROLE MONITOR. */
+#include <stdio.h>
+
+#include "common/prng.h"
+#include "server/call.h"
+#include "server/monitor.h"
+#include "server/node.h"
+#include "server/version.h"
+
+static void cmd_time(struct call *c)
+{
+    usec_t now = io_now_wall(node_io(c->node));
+    reply_array(c, 2);
+    resp_bulk_i64(c->w, now / 1000000);
+    resp_bulk_i64(c->w, now % 1000000);
+}
+
+static void cmd_role(struct call *c)
+{
+    reply_array(c, 3);
+    resp_bulk_str(c->w, "master");
+    reply_int(c, 0);
+    resp_empty_array(c->w);
+}
+
+static void cmd_monitor(struct call *c)
+{
+    if (c->flags & CALL_DENY_BLOCKING) {
+        reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
+    monitors_add(node_monitors(c->node), c->client);
+    reply_ok(c);
+}
+
+/* ---- SHUTDOWN ---- */
+
+static void cmd_shutdown(struct call *c)
+{
+    unsigned flags = 0;
+    bool abort = false;
+    for (int i = 1; i < c->argc; i++) {
+        if (arg_is(c, i, "nosave"))
+            flags |= SHUTDOWN_NOSAVE;
+        else if (arg_is(c, i, "save"))
+            flags |= SHUTDOWN_SAVE;
+        else if (arg_is(c, i, "now"))
+            flags |= SHUTDOWN_NOW;
+        else if (arg_is(c, i, "force"))
+            flags |= SHUTDOWN_FORCE;
+        else if (arg_is(c, i, "abort"))
+            abort = true;
+        else {
+            reply_syntax_error(c);
+            return;
+        }
+    }
+    bool both = (flags & SHUTDOWN_SAVE) && (flags & SHUTDOWN_NOSAVE);
+    if (both || (abort && flags)) {
+        reply_syntax_error(c);
+        return;
+    }
+    if (abort) {
+        if (node_shutdown_abort(c->node))
+            reply_ok(c);
+        else
+            reply_error(c, "ERR No shutdown in progress.");
+        return;
+    }
+    if (flags & SHUTDOWN_SAVE) {
+        reply_error(c, "ERR SHUTDOWN SAVE is not supported yet: nothing is written to disk by this version");
+        return;
+    }
+    node_shutdown(c->node, flags);
+    client_close(c->client); /* no reply: the connection ends with the process */
+}
+
+/* ---- LOLWUT ---- */
+
+/* A snake that eats its tail, of a given size, with a different pattern each time. */
+static void draw(struct buf *b, struct prng *rng, int radius)
+{
+    static const char scales[] = "oO0@8&";
+    for (int y = -radius; y <= radius; y++) {
+        for (int x = -2 * radius; x <= 2 * radius; x++) {
+            int d = x * x / 4 + y * y;
+            bool ring = d <= radius * radius && d >= (radius - 2) * (radius - 2);
+            bool mouth = ring && y < 0 && x > radius / 2 && x <= radius / 2 + 3;
+            buf_append_char(b, !ring ? ' ' : mouth ? '>' : scales[prng_below(rng, sizeof(scales) - 1)]);
+        }
+        buf_append_char(b, '\n');
+    }
+}
+
+static void cmd_lolwut(struct call *c)
+{
+    int64_t radius = 7;
+    int i = 1;
+    if (c->argc >= 3 && arg_is(c, 1, "version")) {
+        int64_t version;
+        if (!arg_i64(c, 2, &version))
+            return;
+        i = 3;
+    }
+    if (i < c->argc && !arg_i64_range(c, i, 1, INT64_MAX, &radius))
+        return;
+    radius = radius < 3 ? 3 : radius > 30 ? 30 : radius;
+    struct prng rng;
+    prng_init(&rng, (uint64_t)io_now_wall(node_io(c->node)));
+    struct buf b = BUF_INIT(BUF_UNLIMITED);
+    draw(&b, &rng, (int)radius);
+    buf_append_str(&b, "\nOuro, the snake that keeps its tail.  Redis ver. " REDIS_VERSION "\n");
+    resp_verbatim(c->w, "txt", buf_bytes(&b));
+    buf_done(&b);
+}
+
+const struct command server_commands[] = {
+    { "time", cmd_time, 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
+    { "role", cmd_role, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
+    { "lolwut", cmd_lolwut, -1, CMD_READ | CMD_FAST, NO_KEYS, NULL },
+    { "shutdown", cmd_shutdown, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY,
+      NO_KEYS, NULL },
+    { "monitor", cmd_monitor, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, NO_KEYS, NULL },
+    COMMANDS_END,
+};

@@ -1,0 +1,406 @@
+/* From gathered requests to handlers (see dispatch.h).
+ *
+ * dispatch_gather resolves the command and prefetches the table lines of its keys; dispatch_run walks the queue,
+ * prefetching the entries PREFETCH_AHEAD requests further on, so that with pipelines and many clients the misses of a
+ * whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash and
+ * comes back by dispatch_gather when the client is released. */
+#include "server/dispatch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/alloc.h"
+#include "common/arena.h"
+#include "common/assert.h"
+#include "common/log.h"
+#include "server/blocked.h"
+#include "server/gates.h"
+#include "server/latency.h"
+#include "server/monitor.h"
+#include "server/multi.h"
+#include "server/node.h"
+#include "server/propagate.h"
+#include "server/slowlog.h"
+#include "server/stats.h"
+#include "server/tracking.h"
+
+enum {
+    QUEUE_MAX = 1024,    /* requests gathered at most before a run */
+    PREFETCH_AHEAD = 6,  /* requests */
+    PREFETCH_KEYS = 16,  /* keys of one request that are prefetched */
+};
+
+struct request {
+    struct client *client;
+    struct command_entry *cmd; /* NULL: unknown */
+    struct bytes *argv;
+    struct blob **blobs;
+    uint32_t argc;
+    uint32_t keys_n;      /* hashes that follow */
+    uint64_t *hashes;     /* of the keys, in the arena; NULL when `hash` is the only one */
+    uint64_t hash;
+    uint32_t bytes;       /* of the request on the wire, capped */
+};
+
+struct dispatch {
+    struct node *node;
+    struct arena arena;
+    struct request queue[QUEUE_MAX];
+    uint32_t n, next; /* gathered; the one that runs next */
+    bool running;
+    int frozen;       /* depth of frozen time */
+    uint64_t slow_ns; /* calls of this duration are looked at more closely */
+    struct call *current;
+    enum pause_kind pause;
+    msec_t pause_until; /* monotonic ms */
+    struct list paused; /* clients held by the pause, by `paused` */
+    /* parts that every call needs, fetched once */
+    struct keyspace *ks;
+    struct stats *stats;
+    struct monitors *monitors;
+    struct slowlog *slowlog;
+    struct latency *latency;
+    struct tracking *tracking;
+    struct propagate *propagate;
+    const struct options *options;
+};
+
+struct dispatch *dispatch_new(struct node *node)
+{
+    struct dispatch *d = mem_zalloc(sizeof(*d));
+    d->node = node;
+    arena_init(&d->arena);
+    list_init(&d->paused);
+    d->ks = node_keyspace(node);
+    d->stats = node_stats(node);
+    d->monitors = node_monitors(node);
+    d->slowlog = node_slowlog(node);
+    d->latency = node_latency(node);
+    d->tracking = node_tracking(node);
+    d->propagate = node_propagate(node);
+    d->options = node_options(node);
+    dispatch_config_changed(d);
+    return d;
+}
+
+void dispatch_free(struct dispatch *d)
+{
+    if (!d)
+        return;
+    arena_done(&d->arena);
+    mem_free(d);
+}
+
+struct arena *dispatch_arena(struct dispatch *d)
+{
+    return &d->arena;
+}
+
+/* ---- gathering ---- */
+
+static void prefetch_keys(struct dispatch *d, struct request *r)
+{
+    const struct command_keys_at *at = &r->cmd->row->keys;
+    struct db *db = r->client->db;
+    if (at->first == 0 || (uint32_t)at->first >= r->argc)
+        return;
+    int last = at->last < 0 ? (int)r->argc + at->last : at->last;
+    if (at->first == last) {
+        r->keys_n = 1;
+        r->hash = ks_hash(r->argv[at->first]);
+        ks_prefetch_bucket(db, r->hash);
+        return;
+    }
+    r->hashes = arena_alloc(&d->arena, PREFETCH_KEYS * sizeof(*r->hashes));
+    for (int i = at->first; i <= last && i < (int)r->argc && r->keys_n < PREFETCH_KEYS; i += at->step) {
+        uint64_t h = ks_hash(r->argv[i]);
+        ks_prefetch_bucket(db, h);
+        r->hashes[r->keys_n++] = h;
+    }
+}
+
+static void prefetch_entries(const struct request *r)
+{
+    struct db *db = r->client->db;
+    if (!r->hashes && r->keys_n) {
+        ks_prefetch_entry(db, r->hash);
+        return;
+    }
+    for (uint32_t i = 0; i < r->keys_n; i++)
+        ks_prefetch_entry(db, r->hashes[i]);
+}
+
+void dispatch_gather(struct dispatch *d, struct client *client, const struct resp_command *cmd)
+{
+    ASSERT(d->n < QUEUE_MAX && cmd->argc > 0);
+    struct request *r = &d->queue[d->n++];
+    *r = (struct request){
+        .client = client,
+        .cmd = command_resolve(cmd->argv, cmd->argc),
+        .argv = cmd->argv,
+        .blobs = cmd->blobs,
+        .argc = (uint32_t)cmd->argc,
+        .bytes = cmd->used < UINT32_MAX ? (uint32_t)cmd->used : UINT32_MAX,
+    };
+    client->gathered++;
+    if (r->cmd)
+        prefetch_keys(d, r);
+}
+
+bool dispatch_full(const struct dispatch *d)
+{
+    return d->n == QUEUE_MAX;
+}
+
+bool dispatch_idle(const struct dispatch *d)
+{
+    return d->n == 0;
+}
+
+/* ---- one call ---- */
+
+static void freeze_clock(struct dispatch *d)
+{
+    if (d->frozen == 0)
+        ks_set_now(d->ks, io_now_wall(node_io(d->node)) / 1000);
+}
+
+void dispatch_freeze_time(struct dispatch *d)
+{
+    freeze_clock(d);
+    d->frozen++;
+}
+
+void dispatch_thaw_time(struct dispatch *d)
+{
+    ASSERT(d->frozen > 0);
+    d->frozen--;
+}
+
+const struct call *dispatch_current(const struct dispatch *d)
+{
+    return d->current;
+}
+
+void dispatch_retarget(struct dispatch *d)
+{
+    if (d->current)
+        d->current->w = client_writer(d->current->client);
+}
+
+/* Slow commands leave their trace: slow log, latency monitor. */
+static void note_duration(struct dispatch *d, const struct call *c, uint64_t ns)
+{
+    const struct monitor_config *cfg = &d->options->monitor;
+    uint64_t us = ns / 1000;
+    if (us > 1000)
+        io_refresh_now(node_io(d->node));
+    if (cfg->slowlog_log_slower_than >= 0 && us >= (uint64_t)cfg->slowlog_log_slower_than &&
+        !(c->cmd->row->flags & CMD_SKIP_SLOWLOG))
+        slowlog_note(d->slowlog, c->client, c->argc, c->argv, (usec_t)us, c->now);
+    if (latency_enabled(d->latency))
+        latency_event(d->latency, c->cmd->row->flags & CMD_FAST ? "fast-command" : "command", (msec_t)(us / 1000),
+                      c->now);
+}
+
+static void account(struct dispatch *d, const struct call *c, uint64_t ns, bool failed)
+{
+    struct command_stats *s = c->cmd->stats;
+    s->calls++;
+    s->nsec += ns;
+    s->failed += failed;
+    d->stats->commands++;
+    if (d->options->monitor.latency_tracking)
+        latency_record(s, ns);
+    if (__builtin_expect(ns >= d->slow_ns, 0))
+        note_duration(d, c, ns);
+}
+
+static void run_handler(struct dispatch *d, struct call *c)
+{
+    struct call *outer = d->current;
+    struct effects fx;
+    c->fx = &fx;
+    effects_begin(&fx, d->propagate, d->ks);
+    d->current = c;
+    uint64_t errors = c->w->errors;
+    uint64_t begin = clock_ticks();
+    c->cmd->row->handler(c);
+    uint64_t ns = clock_ticks_to_ns(clock_ticks() - begin);
+    d->current = outer;
+    dispatch_retarget(d);
+    bool blocked = c->client->flags & CLIENT_BLOCKED;
+    if (!blocked)
+        account(d, c, ns, c->w->errors != errors);
+    effects_end(&fx, c);
+}
+
+void dispatch_call(struct dispatch *d, struct client *client, struct command_entry *cmd, int argc, struct bytes *argv,
+                   struct blob **blobs, unsigned flags)
+{
+    freeze_clock(d);
+    if (__builtin_expect(monitors_any(d->monitors), 0) && !(cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
+        monitors_feed(d->monitors, client, argc, argv, io_now_wall(node_io(d->node)));
+    struct call c = {
+        .argc = argc,
+        .flags = flags,
+        .argv = argv,
+        .blobs = blobs,
+        .w = client_writer(client),
+        .db = client->db,
+        .ks = d->ks,
+        .now = ks_now(d->ks),
+        .arena = &d->arena,
+        .limits = &d->options->types,
+        .cmd = cmd,
+        .client = client,
+        .node = d->node,
+    };
+    run_handler(d, &c);
+    if (__builtin_expect(client->flags & CLIENT_TRACKING, 0) && (cmd->row->flags & CMD_READ))
+        tracking_remember(d->tracking, &c);
+}
+
+/* ---- running the queue ---- */
+
+static void drop_blobs(struct request *r)
+{
+    for (uint32_t i = 0; r->blobs && i < r->argc; i++)
+        blob_unref(r->blobs[i]);
+    r->blobs = NULL;
+}
+
+static bool pause_applies(struct dispatch *d, const struct request *r)
+{
+    if (d->pause == PAUSE_NONE || (r->client->flags & (CLIENT_REPLICA | CLIENT_MASTER)))
+        return false;
+    if (d->pause == PAUSE_ALL)
+        return true;
+    if (!r->cmd)
+        return false;
+    unsigned write = CMD_WRITE | CMD_MAY_REPLICATE;
+    return (r->cmd->row->flags & write) || (gate_is_exec(r->cmd) && multi_has_flags(r->client, write));
+}
+
+static void hold_for_pause(struct dispatch *d, struct client *client)
+{
+    client_hold(client, true);
+    client->flags |= CLIENT_PAUSED;
+    list_push_back(&d->paused, &client->paused);
+}
+
+/* A request that passed parsing, for a client that is alive: gates, queue of MULTI, call. */
+static void run_request(struct dispatch *d, struct request *r)
+{
+    struct client *client = r->client;
+    client->running_bytes = r->bytes;
+    client->flags |= CLIENT_PROTECTED;
+    client->last_active = io_now_monotonic(node_io(d->node)) / 1000;
+    client->commands++;
+    if (gates_pass(d->node, client, r->cmd, (int)r->argc, r->argv)) {
+        client->last_cmd = r->cmd;
+        if ((client->flags & CLIENT_MULTI) && gate_queues(r->cmd)) {
+            multi_queue(client, r->cmd, kept_new((int)r->argc, r->argv, r->blobs));
+            resp_simple_str(client_writer(client), "QUEUED");
+        } else {
+            dispatch_call(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, 0);
+            if (__builtin_expect(blocked_any_ready(d->node), 0))
+                blocked_serve_ready(d->node);
+        }
+    }
+    drop_blobs(r);
+    client->running_bytes = 0;
+    client->flags &= ~(unsigned)CLIENT_PROTECTED;
+    client_end_of_request(client);
+}
+
+/* Takes the next request off the queue and decides: run it, keep it for later, or drop it. */
+static void step(struct dispatch *d, struct request *r)
+{
+    struct client *client = r->client;
+    client->gathered--;
+    if (client_is_closing(client)) {
+        drop_blobs(r);
+        return;
+    }
+    if (!(client->flags & CLIENT_HELD) && pause_applies(d, r))
+        hold_for_pause(d, client);
+    if (client->flags & CLIENT_HELD) {
+        client_stash(client, kept_new((int)r->argc, r->argv, r->blobs));
+        return;
+    }
+    run_request(d, r);
+}
+
+void dispatch_run(struct dispatch *d)
+{
+    if (d->running || d->n == 0)
+        return;
+    d->running = true;
+    uint32_t n = d->n;
+    for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+        prefetch_entries(&d->queue[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i + PREFETCH_AHEAD < n)
+            prefetch_entries(&d->queue[i + PREFETCH_AHEAD]);
+        step(d, &d->queue[i]);
+    }
+    d->n = 0;
+    d->running = false;
+    arena_reset(&d->arena);
+}
+
+void dispatch_config_changed(struct dispatch *d)
+{
+    const struct monitor_config *cfg = &d->options->monitor;
+    uint64_t us = cfg->slowlog_log_slower_than >= 0 ? (uint64_t)cfg->slowlog_log_slower_than : UINT64_MAX / 2000;
+    if (latency_enabled(d->latency) && us > (uint64_t)latency_threshold(d->latency) * 1000)
+        us = (uint64_t)latency_threshold(d->latency) * 1000;
+    if (us > 1000)
+        us = 1000; /* the turn's clock is read again after anything slower */
+    d->slow_ns = us * 1000;
+}
+
+/* ---- CLIENT PAUSE ---- */
+
+void dispatch_pause(struct dispatch *d, enum pause_kind kind, msec_t until)
+{
+    if (kind > d->pause)
+        d->pause = kind; /* a pause in force is only made stricter or longer */
+    if (until > d->pause_until)
+        d->pause_until = until;
+}
+
+void dispatch_unpause(struct dispatch *d)
+{
+    d->pause = PAUSE_NONE;
+    d->pause_until = 0;
+    while (!list_empty(&d->paused)) {
+        struct client *client = LIST_ITEM(list_pop_front(&d->paused), struct client, paused);
+        client->flags &= ~(unsigned)CLIENT_PAUSED;
+        client_hold(client, false);
+    }
+}
+
+void dispatch_forget(struct dispatch *d, struct client *client)
+{
+    (void)d;
+    if (client->flags & CLIENT_PAUSED)
+        list_remove(&client->paused);
+    client->flags &= ~(unsigned)CLIENT_PAUSED;
+}
+
+enum pause_kind dispatch_paused(const struct dispatch *d)
+{
+    return d->pause;
+}
+
+usec_t dispatch_deadline(const struct dispatch *d)
+{
+    return d->pause == PAUSE_NONE ? INT64_MAX : d->pause_until * 1000;
+}
+
+size_t call_bulk_max(const struct call *c)
+{
+    return node_options(c->node)->client.proto_max_bulk_len;
+}

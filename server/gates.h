@@ -1,0 +1,13 @@
+/* The gates a request passes before it runs, in Redis' order: known, arity, protected, authenticated, allowed in MULTI,
+ * memory, subscriber mode. A refusal is replied here, counted, and marks a transaction as broken. */
+#pragma once
+
+#include "server/call.h"
+
+/* `cmd` NULL: unknown command. True: run (or queue) it. */
+bool gates_pass(struct node *, struct client *, struct command_entry *cmd, int argc, const struct bytes *argv);
+/* Commands that MULTI does not queue but runs: EXEC DISCARD MULTI WATCH QUIT RESET. */
+bool gate_queues(const struct command_entry *);
+bool gate_is_exec(const struct command_entry *);
+/* Whether a command protected by `mode` (PROTECTED_* of options.h) may be used by this client. */
+bool gate_protected_ok(struct client *, int mode);

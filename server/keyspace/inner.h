@@ -1,0 +1,99 @@
+/* What the files of the keyspace share. Nobody else includes this. */
+#pragma once
+
+#include "common/prng.h"
+#include "server/keyspace/entry.h"
+#include "server/keyspace/keyspace.h"
+
+struct garbage;
+
+struct db {
+    struct table table;
+    struct keyspace *ks;
+    int id;
+    uint64_t volatile_n;
+    __int128 expire_sum; /* of the volatile keys' times: db_avg_ttl is exact */
+    uint64_t tidy_pos;   /* ks_housekeep */
+};
+
+/* A candidate for eviction: it may have gone since, see evict.c. */
+#define EVICT_POOL 16
+struct evict_candidate {
+    uint64_t score; /* the higher the sooner */
+    uint64_t hash;
+    struct entry *entry;
+    int db;
+};
+
+struct keyspace {
+    const struct ks_config *config;
+    msec_t now;
+    uint32_t lru_now;   /* seconds, 24 bits */
+    uint16_t lfu_now;   /* minutes */
+    bool touching;      /* lookups write access bits */
+    bool expire_passive, expire_blind, active_expire;
+    int databases;
+    struct ks_stats stats;
+    struct ks_hooks hooks;
+    struct prng prng;
+
+    struct garbage *garbage, **garbage_end; /* lazyfree.c: a queue */
+    uint64_t garbage_pending;               /* objects (keys of a dropped database) in it */
+
+    struct evict_candidate pool[EVICT_POOL]; /* ascending score */
+    unsigned pool_n;
+    int evict_next_db; /* random policies go around */
+    int tidy_db;
+    struct db dbs[];
+};
+
+/* ---- access.c ---- */
+uint32_t access_new(const struct keyspace *);                       /* bits of a key that is born now */
+uint32_t access_overwritten(const struct keyspace *, uint32_t old); /* of one that gets another value */
+void access_touch_lfu(struct keyspace *, struct entry *);
+
+static inline bool policy_is_lfu(int policy)
+{
+    return policy == POLICY_VOLATILE_LFU || policy == POLICY_ALLKEYS_LFU;
+}
+
+static inline void access_touch(struct keyspace *ks, struct entry *e)
+{
+    if (__builtin_expect(!ks->touching, 0))
+        return;
+    if (__builtin_expect(policy_is_lfu(ks->config->maxmemory_policy), 0))
+        access_touch_lfu(ks, e);
+    else
+        head_set_access(e, ks->lru_now);
+}
+
+/* ---- keyspace.c ---- */
+static inline __attribute__((always_inline)) struct entry *db_find(const struct db *db, uint64_t hash, struct bytes key, struct table_at *ret_at)
+{
+    return table_find(&db->table, &entry_kind, hash, key, ret_at);
+}
+
+/* A key whose time has come goes now: removes it unless this node only hides it. True when it may not be seen. */
+bool db_expire_if_due(struct db *, struct entry *, const struct table_at *);
+/* The key as a write sees it before it replaces the value: with hidden (expired but kept) ones. */
+struct entry *db_find_present(struct db *, uint64_t hash, struct bytes key, struct table_at *ret_at);
+struct entry *db_add(struct db *, uint64_t hash, struct entry *take); /* counts, notifies "new" */
+/* Takes the entry out, counts; its memory and value are the caller's. */
+void db_take_out(struct db *, struct entry *, const struct table_at *);
+/* The keyspace itself removes a key: hooks, events, statistics, and frees it. */
+void db_drop(struct db *, struct entry *, const struct table_at *, enum notify_class why);
+void db_count_expire(struct db *, msec_t old, msec_t new);
+/* Sets a key: whatever was there is replaced. The heart of all ks_set_* and ks_replace_object. */
+struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, unsigned flags, msec_t expire);
+
+/* ---- lazyfree.c ---- */
+void value_free(struct keyspace *, struct entry *, enum ks_del); /* what the entry points to */
+void entry_free_all(struct keyspace *, struct entry *, enum ks_del); /* and the entry */
+void lazyfree_db(struct db *);      /* takes the keys away, empties the database */
+void lazyfree_all(struct keyspace *); /* finishes everything now */
+
+/* ---- evict.c ---- */
+static inline uint64_t entry_hash(const struct entry *e)
+{
+    return hash_bytes(key_of(e));
+}

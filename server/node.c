@@ -1,0 +1,441 @@
+/* The node: makes the parts, wires their hooks to each other, and keeps their time (see node.h).
+ *
+ * The loop calls in here once a turn; everything that has to happen "regularly" hangs off before_wait: exact deadlines
+ * (expiry, pause, blocked clients) and a cron of `hz` ticks for what is only statistics and housekeeping. */
+#include "server/node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/alloc.h"
+#include "common/assert.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/prng.h"
+#include "common/slab.h"
+#include "common/text.h"
+#include "server/blocked.h"
+#include "server/client_evict.h"
+#include "server/client_input.h"
+#include "server/clients.h"
+#include "server/dispatch.h"
+#include "server/latency.h"
+#include "server/listeners.h"
+#include "server/monitor.h"
+#include "server/multi.h"
+#include "server/propagate.h"
+#include "server/pubsub.h"
+#include "server/slowlog.h"
+#include "server/stats.h"
+#include "server/tracking.h"
+
+struct node {
+    struct io *io;
+    struct config *config;
+    struct options *options;
+    struct keyspace *ks;
+    struct clients *clients;
+    struct dispatch *dispatch;
+    struct listeners *listeners;
+    struct pubsub *pubsub;
+    struct slowlog *slowlog;
+    struct latency *latency;
+    struct stats *stats;
+    struct monitors *monitors;
+    struct tracking *tracking;
+    struct propagate *propagate;
+    struct watch_table *watches;
+    struct blocked *blocked;
+    char run_id[41], replid[41];
+    msec_t start_ms;
+    char **argv;
+    char *executable;
+    usec_t next_cron;  /* monotonic us */
+    uint64_t cron_runs;
+    bool cron_paused;  /* DEBUG PAUSE-CRON */
+    bool lazy_work;    /* lazy free has more to do */
+    usec_t turn_begin; /* monotonic us */
+    uint64_t turn_commands;
+    volatile int signalled;
+    bool stopping;
+};
+
+enum {
+    EXPIRE_BUDGET_US = 1000,   /* per turn; scaled by active-expire-effort */
+    LAZYFREE_BUDGET_US = 500,
+    HOUSEKEEP_BUDGET_US = 500,
+};
+
+/* ---- hooks of the keyspace ---- */
+
+static void on_removed(void *ctx, struct db *db, struct bytes key, enum notify_class why)
+{
+    struct node *n = ctx;
+    const struct ks_config *cfg = ks_config(n->ks);
+    bool lazy = why == NOTIFY_EXPIRED ? cfg->lazyfree_lazy_expire : cfg->lazyfree_lazy_eviction;
+    propagate_removed(n->propagate, db_id(db), key, lazy);
+}
+
+static void on_notify(void *ctx, int db, enum notify_class class, const char *event, struct bytes key)
+{
+    (void)class;
+    struct node *n = ctx;
+    pubsub_keyspace_event(n->pubsub, ks_config(n->ks)->notify_flags, db, event, key);
+    dispatch_retarget(n->dispatch);
+}
+
+static void on_touched(void *ctx, struct db *db, struct bytes key)
+{
+    struct node *n = ctx;
+    watch_touched(n->watches, db, key);
+    if (__builtin_expect(tracking_active(n->tracking), 0)) {
+        const struct call *c = dispatch_current(n->dispatch);
+        tracking_touched(n->tracking, db, key, c ? c->client : NULL);
+        dispatch_retarget(n->dispatch);
+    }
+    if (__builtin_expect(blocked_clients(n->blocked) > 0, 0))
+        blocked_key_touched(n->blocked, db, key);
+}
+
+/* ---- upcalls of the loop ---- */
+
+static void *on_opened(void *ctx, struct conn *conn, struct listener *l)
+{
+    return clients_opened(((struct node *)ctx)->clients, conn, l);
+}
+
+static void on_input(void *owner, struct bytes in)
+{
+    client_input(owner, in);
+}
+
+static void on_input_placed(void *owner, size_t n)
+{
+    client_input_placed(owner, n);
+}
+
+static void on_closed(void *owner, int err)
+{
+    client_closed(owner, err);
+}
+
+static void on_connected(void *owner, int err)
+{
+    (void)owner;
+    (void)err; /* outgoing connections come with replication */
+}
+
+static void on_error_written(void *ctx, struct bytes text)
+{
+    stats_error(((struct node *)ctx)->stats, text);
+}
+
+static void on_execute(void *ctx)
+{
+    struct node *n = ctx;
+    clients_execute(n->clients);
+}
+
+static void on_after_wait(void *ctx)
+{
+    struct node *n = ctx;
+    n->turn_begin = io_now_monotonic(n->io);
+    n->turn_commands = n->stats->commands;
+    ks_set_now(n->ks, io_now_wall(n->io) / 1000);
+}
+
+/* ---- time ---- */
+
+static void sample_rates(struct node *n, msec_t now)
+{
+    const struct io_stats *io = io_stats(n->io);
+    stats_sample(n->stats, RATE_COMMANDS, n->stats->commands, now);
+    stats_sample(n->stats, RATE_BYTES_IN, io->bytes_in, now);
+    stats_sample(n->stats, RATE_BYTES_OUT, io->bytes_out, now);
+    stats_sample(n->stats, RATE_TURNS, io->turns, now);
+}
+
+static void note_peak_memory(struct node *n)
+{
+    size_t used = mem_used();
+    if (used <= n->stats->peak_memory)
+        return;
+    n->stats->peak_memory = used;
+    n->stats->peak_memory_at = io_now_wall(n->io) / 1000;
+}
+
+static void cron(struct node *n, usec_t now)
+{
+    int hz = n->options->process.hz;
+    if (n->options->process.dynamic_hz) /* more clients, more ticks: each tick looks at a share of them */
+        while (clients_count(n->clients) / (uint64_t)hz > 200 && hz < 500)
+            hz *= 2;
+    n->next_cron = now + 1000000 / hz;
+    if (n->cron_paused)
+        return;
+    usec_t begin = clock_monotonic_us();
+    if (n->cron_runs++ % (uint64_t)(hz >= 10 ? hz / 10 : 1) == 0)
+        sample_rates(n, now / 1000);
+    note_peak_memory(n);
+    clients_cron(n->clients, now / 1000);
+    ks_housekeep(n->ks, clock_monotonic_us, HOUSEKEEP_BUDGET_US);
+    n->stats->cron_us_sum += (uint64_t)(clock_monotonic_us() - begin);
+}
+
+/* Removes what is due; returns the monotonic time of the next. */
+static usec_t expire(struct node *n, usec_t now)
+{
+    usec_t budget = EXPIRE_BUDGET_US * ks_config(n->ks)->active_expire_effort;
+    msec_t wall = io_now_wall(n->io) / 1000;
+    msec_t next = ks_expire_cycle(n->ks, clock_monotonic_us, budget);
+    if (next == INT64_MAX)
+        return INT64_MAX;
+    return next <= wall ? now : now + (next - wall) * 1000;
+}
+
+static void check_signal(struct node *n)
+{
+    int signo = n->signalled;
+    if (!signo)
+        return;
+    n->signalled = 0;
+    if (n->stopping) {
+        log_warning("You insist... exiting now.");
+        exit(1);
+    }
+    const struct process_config *p = &n->options->process;
+    unsigned flags = signo == 2 ? p->shutdown_on_sigint : p->shutdown_on_sigterm;
+    log_warning(signo == 2 ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...");
+    node_shutdown(n, flags);
+}
+
+static void account_turn(struct node *n)
+{
+    uint64_t us = (uint64_t)(clock_monotonic_us() - n->turn_begin);
+    uint64_t commands = n->stats->commands - n->turn_commands;
+    n->stats->turns++;
+    n->stats->turn_us_sum += us;
+    n->stats->turn_commands_sum += commands;
+    if (us > n->stats->turn_us_max)
+        n->stats->turn_us_max = us;
+    if (commands > n->stats->turn_commands_max)
+        n->stats->turn_commands_max = commands;
+}
+
+static usec_t earlier(usec_t a, usec_t b)
+{
+    return a < b ? a : b;
+}
+
+static usec_t before_wait(void *ctx)
+{
+    struct node *n = ctx;
+    usec_t now = io_now_monotonic(n->io);
+    check_signal(n);
+    if (now >= dispatch_deadline(n->dispatch))
+        dispatch_unpause(n->dispatch);
+    if (now >= blocked_deadline(n->blocked))
+        blocked_time_out(n->blocked, io_now_wall(n->io) / 1000);
+    usec_t due = dispatch_paused(n->dispatch) == PAUSE_NONE ? expire(n, now) : INT64_MAX;
+    if (now >= n->next_cron)
+        cron(n, now);
+    if (ks_lazyfree_pending(n->ks))
+        n->lazy_work = ks_lazyfree_step(n->ks, clock_monotonic_us, LAZYFREE_BUDGET_US);
+    clients_execute(n->clients); /* those that the above released */
+    clients_evict(n->clients);
+    tracking_end_of_turn(n->tracking);
+    account_turn(n);
+    if (n->lazy_work && ks_lazyfree_pending(n->ks))
+        return now;
+    due = earlier(due, earlier(n->next_cron, dispatch_deadline(n->dispatch)));
+    return earlier(due, blocked_deadline(n->blocked));
+}
+
+/* ---- life ---- */
+
+static void make_ids(struct node *n)
+{
+    struct prng rng;
+    uint64_t seed[2];
+    clock_random(seed, sizeof(seed));
+    prng_init(&rng, seed[0]);
+    hash_seed(seed[0], seed[1]);
+    char *ids[] = { n->run_id, n->replid };
+    for (int k = 0; k < 2; k++) {
+        char raw[20];
+        for (size_t i = 0; i < sizeof(raw); i++)
+            raw[i] = (char)prng_u64(&rng);
+        text_hex(ids[k], raw, sizeof(raw));
+    }
+}
+
+static int start_loop(struct node *n)
+{
+    struct io_handler h = {
+        .opened = on_opened,
+        .input = on_input,
+        .input_placed = on_input_placed,
+        .closed = on_closed,
+        .connected = on_connected,
+        .error_written = on_error_written,
+        .execute = on_execute,
+        .before_wait = before_wait,
+        .after_wait = on_after_wait,
+        .ctx = n,
+    };
+    struct io_config cfg = { .backend = (enum io_backend)n->options->net.io_backend };
+    int r = io_new(&cfg, &h, &n->io);
+    if (r < 0)
+        log_warning("Can't start the event loop: %s", strerror(-r));
+    return r;
+}
+
+static void make_parts(struct node *n)
+{
+    struct options *o = n->options;
+    struct ks_hooks hooks = { n, on_removed, on_notify, on_touched };
+    n->ks = ks_new(o->process.databases, &o->keyspace, &hooks);
+    ks_set_now(n->ks, n->start_ms);
+    n->stats = stats_new();
+    n->slowlog = slowlog_new(&o->monitor);
+    n->latency = latency_new(&o->monitor);
+    n->monitors = monitors_new();
+    n->pubsub = pubsub_new();
+    n->tracking = tracking_new(n);
+    n->propagate = propagate_new();
+    n->watches = watch_table_new();
+    n->blocked = blocked_new(n);
+    n->clients = clients_new(n);
+    n->dispatch = dispatch_new(n);
+    clients_attach_dispatch(n->clients, n->dispatch);
+}
+
+int node_new(struct config *config, struct options *options, int argc, char **argv, struct node **ret_node)
+{
+    struct node *n = mem_zalloc(sizeof(*n));
+    n->config = config;
+    n->options = options;
+    n->start_ms = clock_wall_us() / 1000;
+    n->argv = mem_zalloc((size_t)(argc + 1) * sizeof(*n->argv));
+    for (int i = 0; i < argc; i++)
+        n->argv[i] = mem_strdup(argv[i]);
+    make_ids(n);
+    int r = start_loop(n);
+    if (r == 0) {
+        make_parts(n);
+        r = listeners_new(n, &n->listeners);
+    }
+    if (r < 0) {
+        node_free(n);
+        return r;
+    }
+    n->stats->startup_memory = mem_used();
+    n->stats->reset_at = n->start_ms;
+    *ret_node = n;
+    return 0;
+}
+
+void node_run(struct node *n)
+{
+    io_run(n->io);
+}
+
+void node_free(struct node *n)
+{
+    if (!n)
+        return;
+    listeners_close(n->listeners);
+    clients_free(n->clients);
+    dispatch_free(n->dispatch);
+    blocked_free(n->blocked);
+    watch_table_free(n->watches);
+    propagate_free(n->propagate);
+    tracking_free(n->tracking);
+    pubsub_free(n->pubsub);
+    monitors_free(n->monitors);
+    latency_free(n->latency);
+    slowlog_free(n->slowlog);
+    stats_free(n->stats);
+    if (n->ks)
+        ks_free(n->ks);
+    if (n->io)
+        io_free(n->io);
+    for (char **a = n->argv; *a; a++)
+        mem_free(*a);
+    mem_free(n->argv);
+    mem_free(n);
+}
+
+int node_shutdown(struct node *n, unsigned flags)
+{
+    (void)flags; /* nothing is persisted yet: every form ends the process */
+    if (n->stopping)
+        return 0;
+    n->stopping = true;
+    log_warning("User requested shutdown...");
+    io_stop(n->io);
+    return 0;
+}
+
+bool node_shutdown_abort(struct node *n)
+{
+    (void)n; /* a shutdown waits for nothing yet, so there is never one to abort */
+    return false;
+}
+
+int node_relisten(struct node *n, const char **ret_error)
+{
+    return listeners_renew(n->listeners, ret_error);
+}
+
+static struct node *signal_node; /* the one that signals go to */
+
+void node_take_signals(struct node *n)
+{
+    signal_node = n;
+}
+
+void node_request_shutdown_signal(int signo)
+{
+    struct node *n = signal_node;
+    if (!n)
+        return;
+    n->signalled = signo;
+    io_wake(n->io);
+}
+
+void node_pause_cron(struct node *n, bool pause)
+{
+    n->cron_paused = pause;
+}
+
+size_t node_not_counted_memory(struct node *n)
+{
+    (void)n; /* replica output buffers and the AOF buffer, when there are such */
+    return 0;
+}
+
+/* ---- parts ---- */
+
+struct io *node_io(struct node *n) { return n->io; }
+struct keyspace *node_keyspace(struct node *n) { return n->ks; }
+struct config *node_config(struct node *n) { return n->config; }
+struct options *node_options(struct node *n) { return n->options; }
+struct clients *node_clients(struct node *n) { return n->clients; }
+struct pubsub *node_pubsub(struct node *n) { return n->pubsub; }
+struct slowlog *node_slowlog(struct node *n) { return n->slowlog; }
+struct latency *node_latency(struct node *n) { return n->latency; }
+struct stats *node_stats(struct node *n) { return n->stats; }
+struct tracking *node_tracking(struct node *n) { return n->tracking; }
+struct dispatch *node_dispatch(struct node *n) { return n->dispatch; }
+struct monitors *node_monitors(struct node *n) { return n->monitors; }
+struct propagate *node_propagate(struct node *n) { return n->propagate; }
+struct watch_table *node_watches(struct node *n) { return n->watches; }
+struct blocked *node_blocked(struct node *n) { return n->blocked; }
+struct listeners *node_listeners(struct node *n) { return n->listeners; }
+const char *node_run_id(const struct node *n) { return n->run_id; }
+const char *node_replid(const struct node *n) { return n->replid; }
+msec_t node_start_ms(const struct node *n) { return n->start_ms; }
+msec_t node_now(const struct node *n) { return ks_now(n->ks); }
+char **node_argv(const struct node *n) { return n->argv; }
