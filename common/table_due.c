@@ -59,6 +59,8 @@ void table_time_segment(struct table *t, uint64_t hash)
 
 int64_t segment_due(struct table_segment *s, struct table_place p, uint32_t bucket)
 {
+    if (!s->timed)
+        return TABLE_NOT_DUE; /* its volatile items, if any, were taken by table_take_due and are about to go */
     uint32_t off = place_times(p)[bucket];
     return off == DUE_NONE ? TABLE_NOT_DUE : segment_times(s)->base + off;
 }

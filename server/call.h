@@ -39,6 +39,7 @@ struct call {
     struct client *client;
     struct node *node;     /* for administrative families only */
     struct effects *fx;
+    uint64_t redacted;     /* bit i: argv[i] is a secret (call_redact) */
 };
 
 /* ---- replies: resp_* of common/resp/write.h on c->w, and these common texts ---- */
@@ -73,6 +74,11 @@ bool arg_i64(struct call *, int i, int64_t *ret_v);                       /* err
 bool arg_i64_range(struct call *, int i, int64_t min, int64_t max, int64_t *ret_v); /* "ERR value is out of range..." */
 bool arg_double(struct call *, int i, double *ret_v);                     /* err_not_float */
 bool arg_is(const struct call *, int i, const char *word);                /* case-insensitive; i may be out of range */
+/* MONITOR and SLOWLOG show "(redacted)" for argument i (< 64). */
+static inline void call_redact(struct call *c, int i)
+{
+    c->redacted |= i < 64 ? 1ull << i : 0;
+}
 /* Takes over the blob of argument i (NULL if it came as a slice). */
 struct blob *call_take_blob(struct call *, int i);
 

@@ -122,6 +122,8 @@ size_t client_memory(const struct client *);    /* tot-mem */
 size_t client_query_bytes(const struct client *);
 void client_check_output_limit(struct client *); /* after output was added outside of its own command */
 void client_count_memory(struct client *);       /* brings clients_stats' memory up to date for this client */
+/* RESP2 with channels or patterns: only those may be changed, and PING answers like a message. */
+bool client_in_subscriber_mode(const struct client *);
 /* One line of CLIENT LIST / INFO, without a newline. */
 void client_describe(struct client *, struct buf *);
 /* Only the client that runs now has a call: NULL otherwise. */

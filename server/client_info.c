@@ -12,6 +12,11 @@ size_t client_query_bytes(const struct client *c)
     return c->query.n - c->query_used + c->running_bytes + c->stash_memory;
 }
 
+bool client_in_subscriber_mode(const struct client *c)
+{
+    return (c->flags & CLIENT_PUBSUB) && c->resp < 3;
+}
+
 static size_t query_memory(const struct client *c)
 {
     return c->query.cap + resp_parser_memory(&c->parser) + c->stash_memory;

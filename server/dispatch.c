@@ -188,6 +188,17 @@ void dispatch_retarget(struct dispatch *d)
         d->current->w = client_writer(d->current->client);
 }
 
+/* The arguments as MONITOR and SLOWLOG may show them. */
+static const struct bytes *shown_argv(const struct call *c)
+{
+    if (!c->redacted)
+        return c->argv;
+    struct bytes *shown = arena_array(c->arena, (size_t)c->argc, sizeof(*shown));
+    for (int i = 0; i < c->argc; i++)
+        shown[i] = i < 64 && (c->redacted >> i & 1) ? BYTES("(redacted)") : c->argv[i];
+    return shown;
+}
+
 /* Slow commands leave their trace: slow log, latency monitor. */
 static void note_duration(struct dispatch *d, const struct call *c, uint64_t ns)
 {
@@ -197,7 +208,7 @@ static void note_duration(struct dispatch *d, const struct call *c, uint64_t ns)
         io_refresh_now(node_io(d->node));
     if (cfg->slowlog_log_slower_than >= 0 && us >= (uint64_t)cfg->slowlog_log_slower_than &&
         !(c->cmd->row->flags & CMD_SKIP_SLOWLOG))
-        slowlog_note(d->slowlog, c->client, c->argc, c->argv, (usec_t)us, c->now);
+        slowlog_note(d->slowlog, c->client, c->argc, shown_argv(c), (usec_t)us, c->now);
     if (latency_enabled(d->latency))
         latency_event(d->latency, c->cmd->row->flags & CMD_FAST ? "fast-command" : "command", (msec_t)(us / 1000),
                       c->now);
@@ -216,8 +227,25 @@ static void account(struct dispatch *d, const struct call *c, uint64_t ns, bool 
         note_duration(d, c, ns);
 }
 
+static void feed_monitors(struct dispatch *d, const struct call *c)
+{
+    if (c->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))
+        return;
+    monitors_feed(d->monitors, c->client, c->argc, shown_argv(c), io_now_wall(node_io(d->node)));
+}
+
+/* What was taken as a whole argument must outlive the call: its text is shown and propagated afterwards. */
+static struct blob **hold_blobs(struct call *c)
+{
+    struct blob **held = arena_array(c->arena, (size_t)c->argc, sizeof(*held));
+    for (int i = 0; i < c->argc; i++)
+        held[i] = c->blobs[i] ? blob_ref(c->blobs[i]) : NULL;
+    return held;
+}
+
 static void run_handler(struct dispatch *d, struct call *c)
 {
+    struct blob **held = __builtin_expect(c->blobs != NULL, 0) ? hold_blobs(c) : NULL;
     struct call *outer = d->current;
     struct effects fx;
     c->fx = &fx;
@@ -228,19 +256,22 @@ static void run_handler(struct dispatch *d, struct call *c)
     c->cmd->row->handler(c);
     uint64_t ns = clock_ticks_to_ns(clock_ticks() - begin);
     d->current = outer;
-    dispatch_retarget(d);
-    bool blocked = c->client->flags & CLIENT_BLOCKED;
-    if (!blocked)
+    if (__builtin_expect(!(c->client->flags & CLIENT_BLOCKED), 1)) {
         account(d, c, ns, c->w->errors != errors);
+        if (__builtin_expect(monitors_any(d->monitors), 0))
+            feed_monitors(d, c);
+    }
     effects_end(&fx, c);
+    if (outer)
+        dispatch_retarget(d);
+    for (int i = 0; held && i < c->argc; i++)
+        blob_unref(held[i]);
 }
 
 void dispatch_call(struct dispatch *d, struct client *client, struct command_entry *cmd, int argc, struct bytes *argv,
                    struct blob **blobs, unsigned flags)
 {
     freeze_clock(d);
-    if (__builtin_expect(monitors_any(d->monitors), 0) && !(cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN)))
-        monitors_feed(d->monitors, client, argc, argv, io_now_wall(node_io(d->node)));
     struct call c = {
         .argc = argc,
         .flags = flags,

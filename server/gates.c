@@ -46,7 +46,7 @@ static bool refuse(struct client *client, struct command_entry *cmd, const char 
     }
     multi_discard(client);
     watch_drop_all(node_watches(client->node), client);
-    resp_errorf(w, "EXECABORT Transaction discarded because of: %s", *text == '-' ? text + 1 : text);
+    resp_errorf(w, "EXECABORT Transaction discarded because of: %s", strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
     return false;
 }
 
@@ -147,7 +147,7 @@ static bool memory_passes(struct client *client, struct command_entry *cmd)
 /* A RESP2 connection with subscriptions may only change or leave them. */
 static bool subscriber_passes(struct client *client, struct command_entry *cmd)
 {
-    if (!(client->flags & CLIENT_PUBSUB) || client->resp > 2)
+    if (!client_in_subscriber_mode(client))
         return true;
     static const char *const allowed[] = { "ping",       "subscribe",   "ssubscribe",  "psubscribe",  "unsubscribe",
                                            "sunsubscribe", "punsubscribe", "quit",       "reset" };

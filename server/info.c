@@ -6,7 +6,8 @@
 #include <unistd.h>
 
 #include "common/text.h"
-#include "server/io.h"
+#include "server/clients.h"
+#include "server/node.h"
 
 enum { DEFAULT = 1, ALL = 2, EVERYTHING = 4 };
 
@@ -92,11 +93,29 @@ void info_build(struct node *node, int n, const struct bytes *names, struct buf 
     }
 }
 
+/* Who is connected, and what runs now. */
+static void describe_clients(struct node *node, struct buf *b)
+{
+    enum { CLIENTS_MAX = 100 };
+    int n = 0;
+    buf_append_str(b, "\n# Clients, one a line\n");
+    LIST_EACH(clients_list(node_clients(node)), i) {
+        if (n++ == CLIENTS_MAX)
+            break;
+        client_describe(LIST_ITEM(i, struct client, all), b);
+        buf_append_char(b, '\n');
+    }
+    const struct call *c = dispatch_current(node_dispatch(node));
+    for (int i = 0; c && i < c->argc && i < 32; i++)
+        buf_printf(b, "argv[%d]: '%.*s'\n", i, (int)(c->argv[i].n < 128 ? c->argv[i].n : 128), c->argv[i].p);
+}
+
 void info_write_fd(struct node *node, int fd)
 {
     struct buf b = BUF_INIT(BUF_UNLIMITED);
     struct bytes all = BYTES("everything");
     info_build(node, 1, &all, &b);
+    describe_clients(node, &b);
     struct bytes rest = buf_bytes(&b);
     while (rest.n) {
         ssize_t n = write(fd, rest.p, rest.n);

@@ -207,6 +207,8 @@ int main(int argc, char **argv)
     process_catch_signals(node_request_shutdown_signal);
     announce(o);
     node_run(node);
+    if (o->process.supervised == SUPERVISED_SYSTEMD || o->process.supervised == SUPERVISED_AUTO)
+        process_notify_systemd("STOPPING=1\n");
     if (pidfile)
         process_remove_pidfile(pidfile);
     log_warning("Ouro is now ready to exit, bye bye...");

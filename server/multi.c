@@ -4,7 +4,6 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "server/dispatch.h"
-#include "server/monitor.h"
 #include "server/node.h"
 #include "server/propagate.h"
 #include "server/relation.h"
@@ -227,6 +226,4 @@ void multi_exec(struct call *c)
     else
         run_queue(c);
     multi_discard(client);
-    if (monitors_any(node_monitors(c->node)))
-        monitors_feed(node_monitors(c->node), client, c->argc, c->argv, io_now_wall(node_io(c->node)));
 }

@@ -32,7 +32,8 @@ static void cmd_client_setinfo(struct call *c)
     }
     struct bytes text = c->argv[3];
     if (!client_text_ok(text)) {
-        resp_errorf(c->w, "ERR %s cannot contain spaces, newlines or special characters.", name ? "lib-name" : "lib-ver");
+        resp_errorf(c->w, "ERR %.*s cannot contain spaces, newlines or special characters.",
+                    (int)c->argv[2].n, c->argv[2].p);
         return;
     }
     char **slot = name ? &c->client->lib_name : &c->client->lib_ver;

@@ -42,6 +42,8 @@ static void cmd_auth(struct call *c)
                        "your configuration is correct?");
         return;
     }
+    for (int i = 1; i < c->argc; i++)
+        call_redact(c, i);
     struct bytes user = c->argc == 3 ? c->argv[1] : BYTES("default");
     if (authenticate(c, user, c->argv[c->argc - 1]))
         reply_ok(c);
@@ -75,6 +77,8 @@ static bool parse_hello(struct call *c, struct hello *h)
             h->auth = true;
             h->user = c->argv[i + 1];
             h->pass = c->argv[i + 2];
+            call_redact(c, i + 1);
+            call_redact(c, i + 2);
             i += 2;
         } else if (arg_is(c, i, "setname") && more >= 1) {
             h->set_name = true;
@@ -148,7 +152,7 @@ static void cmd_reset(struct call *c)
 static void cmd_select(struct call *c)
 {
     int64_t id;
-    if (!arg_i64(c, 1, &id))
+    if (!arg_i64_range(c, 1, INT32_MIN, INT32_MAX, &id))
         return;
     if (id < 0 || id >= ks_databases(c->ks)) {
         reply_error(c, "ERR DB index is out of range");

@@ -29,17 +29,15 @@ static inline msec_t expiry_stored(msec_t at)
     return at < 0 ? 0 : at;
 }
 
-/* Deletes a key whose new expiry is past, with DEL (or UNLINK) as the effect. True if it was there.
- */
-static inline bool expiry_delete(struct call *c, struct bytes key)
+/* Deletes a key whose new expiry is past, with DEL (or UNLINK) as the effect. */
+static inline void expiry_delete(struct call *c, struct bytes key)
 {
     bool lazy = ks_config(c->ks)->lazyfree_lazy_expire;
     if (!ks_delete(c->db, key, lazy ? KS_DEL_LAZY : KS_DEL_SYNC))
-        return false;
+        return; /* SET of a key that was not there */
     ks_changed(c->db, key, NOTIFY_GENERIC, "del");
     struct bytes argv[2] = { lazy ? BYTES("UNLINK") : BYTES("DEL"), key };
     effect_replace(c, 2, argv);
-    return true;
 }
 
 /* The effect PEXPIREAT key at. */

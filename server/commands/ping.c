@@ -1,6 +1,6 @@
-/* PING and ECHO: the smallest family, and the example for others. PING of a RESP2 subscriber is
- * answered by pub/sub. */
+/* PING and ECHO. */
 #include "server/call.h"
+#include "server/client.h"
 
 static void cmd_ping(struct call *c)
 {
@@ -8,7 +8,11 @@ static void cmd_ping(struct call *c)
         reply_arity_error(c);
         return;
     }
-    if (c->argc == 2)
+    if (client_in_subscriber_mode(c->client)) {
+        reply_array(c, 2);
+        resp_bulk_str(c->w, "pong");
+        reply_bulk(c, c->argc == 2 ? c->argv[1] : BYTES(""));
+    } else if (c->argc == 2)
         reply_bulk(c, c->argv[1]);
     else
         resp_simple_str(c->w, "PONG");

@@ -1,6 +1,7 @@
 /* TIME LOLWUT SHUTDOWN ROLE MONITOR. */
 #include <stdio.h>
 
+#include "common/num.h"
 #include "common/prng.h"
 #include "server/call.h"
 #include "server/monitor.h"
@@ -97,13 +98,13 @@ static void cmd_lolwut(struct call *c)
     int64_t radius = 7;
     int i = 1;
     if (c->argc >= 3 && arg_is(c, 1, "version")) {
-        int64_t version;
+        int64_t version; /* there is one picture: the version chooses nothing, but must be a number */
         if (!arg_i64(c, 2, &version))
             return;
         i = 3;
     }
-    if (i < c->argc && !arg_i64_range(c, i, 1, INT64_MAX, &radius))
-        return;
+    if (i < c->argc)
+        num_parse_i64(c->argv[i], &radius);
     radius = radius < 3 ? 3 : radius > 30 ? 30 : radius;
     struct prng rng;
     prng_init(&rng, (uint64_t)io_now_wall(node_io(c->node)));

@@ -84,11 +84,13 @@ static unsigned option_of(struct bytes word)
     case 3:
         return bytes_is(word, "GET") ? OPT_GET : 0;
     case 4:
-        return bytes_is(word, "EXAT") ? OPT_EXAT : bytes_is(word, "PXAT") ? OPT_PXAT : 0;
+        if (bytes_is(word, "EXAT"))
+            return OPT_EXAT;
+        return bytes_is(word, "PXAT") ? OPT_PXAT : 0;
     case 7:
-        return bytes_is(word, "KEEPTTL")   ? OPT_KEEPTTL
-               : bytes_is(word, "PERSIST") ? OPT_PERSIST
-                                           : 0;
+        if (bytes_is(word, "KEEPTTL"))
+            return OPT_KEEPTTL;
+        return bytes_is(word, "PERSIST") ? OPT_PERSIST : 0;
     default:
         return 0;
     }
@@ -292,8 +294,7 @@ static void cmd_getdel(struct call *c)
         return;
     }
     reply_string(c, e);
-    if (!ks_delete(c->db, key, KS_DEL_SYNC))
-        return; /* a replica's key that is expired but must wait for its master's DEL */
+    ks_delete(c->db, key, KS_DEL_SYNC);
     ks_changed(c->db, key, NOTIFY_GENERIC, "del");
     struct bytes argv[2] = { BYTES("DEL"), key };
     effect_replace(c, 2, argv);

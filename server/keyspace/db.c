@@ -55,6 +55,8 @@ void ks_swap(struct keyspace *ks, int a, int b)
     struct db *x = ks_db(ks, a), *y = ks_db(ks, b);
     if (x == y)
         return;
+    ks_touched(x, (struct bytes){ NULL, 0 }); /* keys that go and keys that come are both changes: before and after */
+    ks_touched(y, (struct bytes){ NULL, 0 });
     struct db tmp = *x;
     table_swap(&x->table, &y->table);
     x->volatile_n = y->volatile_n;

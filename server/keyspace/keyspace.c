@@ -201,7 +201,8 @@ static __attribute__((noinline)) void count_miss(struct db *db, struct bytes key
 struct entry *ks_find(struct db *db, struct bytes key, unsigned flags)
 {
     struct table_at at;
-    struct entry *e = find_visible(db, key, &at);
+    struct entry *e = flags & KS_EXPIRED_TOO ? table_find(&db->table, &entry_kind, ks_hash(key), key, &at)
+                                             : find_visible(db, key, &at);
     if (!e) {
         count_miss(db, key, flags);
         return NULL;

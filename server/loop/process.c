@@ -100,17 +100,19 @@ int process_raise_file_limit(int maxclients)
     if (limit.rlim_cur >= want)
         return maxclients;
     rlim_t before = limit.rlim_cur, best = want;
-    for (; best > before; best -= best - before < 16 ? best - before : 16) {
-        struct rlimit ask = { best, limit.rlim_max > best ? limit.rlim_max : best };
-        if (setrlimit(RLIMIT_NOFILE, &ask) == 0)
-            break;
+    struct rlimit ask = { want, limit.rlim_max > want ? limit.rlim_max : want };
+    if (setrlimit(RLIMIT_NOFILE, &ask) < 0) { /* not allowed, or over the kernel's own: as far as the hard limit */
+        best = limit.rlim_max > before && limit.rlim_max < want ? limit.rlim_max : before;
+        ask = (struct rlimit){ best, limit.rlim_max };
+        if (setrlimit(RLIMIT_NOFILE, &ask) < 0)
+            best = before;
     }
     if (best >= want) {
         log_notice("Increased maximum number of open files to %llu (it was originally set to %llu).",
                    (unsigned long long)want, (unsigned long long)before);
         return maxclients;
     }
-    if (best <= RESERVED) {
+    if (best <= RESERVED) { /* only at start: later the limit is never lowered */
         log_warning("Your current 'ulimit -n' of %llu is not enough for the server to start. Please increase your open "
                     "file limit to at least %llu. Exiting.", (unsigned long long)before, (unsigned long long)want);
         exit(1);

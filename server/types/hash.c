@@ -9,7 +9,7 @@
 
 #include "common/alloc.h"
 #include "common/sha.h"
-#include "common/slab.h"
+#include "server/types/block.h"
 
 enum { VALUE_LONG = 254, VALUE_BLOB = 255 };
 STATIC_ASSERT(HASH_BLOB_MIN <= UINT16_MAX, "the length of a value in an item has 2 bytes");
@@ -135,19 +135,12 @@ static void table_add(struct members *m, uint64_t hash, struct bytes field, stru
     members_insert(m, &item_ops, hash, item_new(field, value, shared));
 }
 
-/* Both sizes take the same memory, from the same allocator. */
-static bool same_class(size_t a, size_t b)
-{
-    return a <= SLAB_MAX && b <= SLAB_MAX ? slab_good_size(a) == slab_good_size(b)
-                                          : a > SLAB_MAX && b > SLAB_MAX && mem_good_size(a) == mem_good_size(b);
-}
-
 static void table_overwrite(struct members *m, const struct table_at *at, struct bytes value, struct blob *shared)
 {
     void *item = table_slot_item(at->bucket, at->slot);
     size_t old = item_size(item), n = member_name_size(member_name(item).n) + value_size(value.n);
     m->item_bytes -= member_memory(&item_ops, item);
-    if (same_class(old, n)) {
+    if (block_same_class(old, n)) {
         item_done(item);
         write_value(value_at(item), value, shared);
     } else {

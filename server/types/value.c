@@ -5,7 +5,9 @@
 
 #include "common/assert.h"
 #include "server/types/hash.h"
+#include "server/types/list.h"
 #include "server/types/set.h"
+#include "server/types/zset.h"
 
 static const char *const type_names[TYPES_N] = {
     [TYPE_STRING] = "string", [TYPE_LIST] = "list", [TYPE_SET] = "set",
@@ -27,7 +29,9 @@ static const char *const encoding_names[ENCODINGS_N] = {
 /* One line per collection type that exists: [TYPE_LIST] = &list_ops, ... */
 static const struct value_ops *const all_ops[TYPES_N] = {
     [TYPE_STRING] = NULL,
+    [TYPE_LIST] = &list_value_ops,
     [TYPE_SET] = &set_value_ops,
+    [TYPE_ZSET] = &zset_value_ops,
     [TYPE_HASH] = &hash_value_ops,
 };
 

@@ -146,7 +146,8 @@ def _show(frame):
         return kind.decode() + "{" + ", ".join(_show(k) + ": " + _show(v) for k, v in value) + "}"
     if kind == b"$":
         return "(nil)" if value is None else quote(value)
-    return (kind + (value or b"")).decode("latin-1")
+    text = (kind + (value or b"")).decode("latin-1")
+    return "".join(c if " " <= c < "\x7f" else "\\x%02x" % ord(c) for c in text)
 
 
 def quote(arg, limit=None):

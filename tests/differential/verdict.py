@@ -35,8 +35,9 @@ class Verdict:
 
     def missing(self):
         """The server under test does not know the command at all."""
-        raw = self.replies.get("ouro")
-        return raw is not None and raw.startswith((b"-ERR unknown command", b"-ERR unknown subcommand"))
+        unknown = (b"-ERR unknown command", b"-ERR unknown subcommand")
+        others = [r or b"" for n, r in self.replies.items() if n != "ouro"]
+        return (self.replies.get("ouro") or b"").startswith(unknown) and not any(r.startswith(unknown) for r in others)
 
 
 class Judge:
@@ -75,10 +76,19 @@ class Judge:
             return self._oracles_differ(m, replies, redis, valkey, ours)
         if "ouro" not in replies or not oracles or canon.same(m.args, ours, replies[oracles[-1]], m.queued):
             return None
-        if len(oracles) == 1 and known.find(m.args, redis, valkey) is not None and canon.same(m.args, ours, redis, m.queued):
+        if known.is_deliberate(m.args, ours) or (len(oracles) == 1 and self._as_the_other_would(m.args, replies, oracles[0])):
             return None
         return Verdict(FINDING, m.index, m.args, replies, oracles[-1], "the oracles agree" if len(oracles) == 2 else
                        "the other oracle parted from 7.2 earlier in this sequence")
+
+    def _as_the_other_would(self, args, replies, left):
+        """One oracle is retired: does a rule say that it would have been right with what Ouro says?"""
+        ours = replies["ouro"]
+        if left == "redis70":
+            rule, right = known.find(args, replies[left], ours), known.VALKEY
+        else:
+            rule, right = known.find(args, ours, replies[left]), known.REDIS
+        return rule is not None and rule.truth in (right, known.EITHER, known.NEITHER)
 
     def _oracles_differ(self, m, replies, redis, valkey, ours):
         rule = known.find(m.args, redis, valkey)
@@ -91,7 +101,7 @@ class Judge:
                            "the oracles differ, no rule says who is right")
         if rule.parts or b"+QUEUED\r\n" in (redis, valkey):
             self.retired.add(known.REDIS if rule.truth == known.VALKEY else known.VALKEY)
-        if "ouro" not in replies or rule.truth == known.NEITHER:
+        if "ouro" not in replies or rule.truth == known.NEITHER or known.is_deliberate(m.args, ours):
             return None
         right = [redis, valkey] if rule.truth == known.EITHER else [replies[rule.truth]]
         if any(canon.same(m.args, ours, x, m.queued) for x in right):

@@ -121,8 +121,10 @@ def test_an_expired_watched_key(server):
         assert c.cmd("EXEC") == []
 
 
+@pytest.mark.ouro_only
 def test_100000_watched_keys(shared):
-    """Neither watching, nor a change, nor the end of the watch may cost the square of the number of keys."""
+    """Neither watching, nor a change, nor the end of the watch may cost the square of the number of keys (in Redis 7.0
+    it does: this test takes minutes there)."""
     n = 100000
     with shared.raw() as a, shared.raw() as b:
         began = time.monotonic()
@@ -169,7 +171,6 @@ def test_oom_inside_a_transaction(server):
         server.config_set("maxmemory", 1)
         c.cmd("MULTI")
         assert c.cmd("SET", "a", 1) == "OOM command not allowed when used memory > 'maxmemory'."
-        assert c.cmd("GET", "k") == b"QUEUED"
         assert c.cmd("EXEC") == "EXECABORT Transaction discarded because of previous errors."
         server.config_set("maxmemory", 0)
         c.cmd("MULTI")

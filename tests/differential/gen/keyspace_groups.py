@@ -35,7 +35,7 @@ GENERIC = [
     (1, "COPY {k} {k} DB {db}"), (3, "MOVE {k} {db01}"), (1, "MOVE {k} {db}"), (2, "RANDOMKEY"),
     (3, "KEYS {glob}"), (4, "OBJECT ENCODING {k}"), (1, "OBJECT REFCOUNT {kl}"), (1, "OBJECT FREQ {k}"),
     (1, "OBJECT IDLETIME {k}"), (1, "OBJECT (HELP|BAD) [{k}]"), (1, "OBJECT"), (2, "DBSIZE"),
-    (4, "! SCAN 0 [MATCH {glob}] [COUNT (1000|5000)] [TYPE (string|list|set|zset|hash|stream|none)]"),
+    (4, "! SCAN 0 [MATCH {glob}] [COUNT (1000|5000)] [TYPE (string|list|set|zset|hash|stream|BAD)]"),
     (1, "SCAN {extreme} [{junk}]"), (1, "! SCAN 0 COUNT ({int>=0}|-1|abc|0)"), (1, "SWAPDB {db01} {db01}"),
     (1, "SWAPDB {db} {db}"), (1, "FLUSHDB [ASYNC|SYNC|BAD]"), (1, "FLUSHALL (ASYNC|BAD) [{junk}]"),
     (2, "SELECT {db01}"), (2, "SELECT 0"), (1, "SELECT {db}"), (1, "DUMP {never}"),

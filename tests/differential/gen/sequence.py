@@ -47,6 +47,7 @@ class Generator:
     """groups: names out of GROUPS; allowed(name): whether the servers under test know the command."""
 
     def __init__(self, groups, allowed=lambda name: True):
+        self.allowed = allowed
         self.tables = {g: Table(TABLES[g], allowed) for g in groups if g in TABLES}
         self.tables = {g: t for g, t in self.tables.items() if t}
         self.scenes = [SCENES[g] for g in groups if g in SCENES]
@@ -61,7 +62,8 @@ class Generator:
         while len(steps) < length:
             use_scene = self.scenes and (not names or rng.random() < 0.5)
             if use_scene:
-                steps.extend(rng.choice(self.scenes)(rng, self.any_command))
+                steps.extend(s for s in rng.choice(self.scenes)(rng, self.any_command)
+                             if not s[1] or self.allowed(s[1][0].upper().decode("latin-1")))
                 continue
             # a stretch of one or two groups, so that their keys grow
             picked = rng.sample(names, min(len(names), rng.randint(1, 2)))

@@ -541,6 +541,25 @@ Test(table, due_items_are_found_at_their_time_and_not_before)
     run_time(&bad, 500, 0, 7, 100, 4);
 }
 
+Test(table, all_items_may_be_due_at_once)
+{
+    struct model m;
+    model_init(&m, &good, 20000, 2);
+    for (uint64_t id = 0; id < m.ids; id++)
+        model_add(&m, id, 10);
+    void *items[128];
+    while (table_next_due(&m.t) < 11) {
+        unsigned n = table_take_due(&m.t, &good, 11, items, 128);
+        for (unsigned i = 0; i < n; i++)
+            model_remove(&m, ((struct thing *)items[i])->id);
+        if (prng_below(&m.r, 20) == 0)
+            check_table(&m.t, &good);
+    }
+    cr_assert_eq(m.n, 0);
+    check_table(&m.t, &good);
+    model_done(&m);
+}
+
 Test(table, times_without_volatile_items_go_away)
 {
     struct model m;
