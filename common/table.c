@@ -1,23 +1,27 @@
-/* The table's structure: placing, removing, growing, shrinking, splitting and merging (see table.h for the idea).
+/* The table's structure: placing, removing, growing, shrinking, splitting and merging (see table.h
+ * for the idea).
  *
  *   slot, item bytes:  47 ............ 3 2 1 0
- *                      |  address      |d d|v|     v: volatile; d: slots 0 and 1 only, displacement of the bucket
+ *                      |  address      |d d|v|     v: volatile; d: slots 0 and 1 only, displacement
+ * of the bucket
  *
- * Growing a segment copies fragments and pointers to a new array, nothing else is touched. A split needs one more bit
- * of each item's hash, so it computes them anew, fetching the items a few buckets ahead. When many items share so
- * many bits that growing or splitting would not help (only with a broken or known hash), they are placed anywhere in
- * their segment: slower, but correct, and memory stays in proportion. */
+ * Growing a segment copies fragments and pointers to a new array, nothing else is touched. A split
+ * needs one more bit of each item's hash, so it computes them anew, fetching the items a few
+ * buckets ahead. When many items share so many bits that growing or splitting would not help (only
+ * with a broken or known hash), they are placed anywhere in their segment: slower, but correct, and
+ * memory stays in proportion. */
 #include "common/table.h"
 
 #include "common/alloc.h"
 #include "common/table_inner.h"
 
-#define REACH_NEAR 14         /* buckets from home; farther means that the segment should grow */
-#define LOAD_MAX 90           /* %: beyond, a segment grows */
-#define LOAD_NEW 82           /* %: at most, when a segment gets a new size out of its turn */
-#define SPLIT_MEAN_MIN 64     /* items per segment at this depth, on average, below which a split is no cure */
-#define MERGE_CHECK 128       /* items: below, the sibling is looked at */
-#define MERGE_MAX 256         /* items of two segments that are put together */
+#define REACH_NEAR 14 /* buckets from home; farther means that the segment should grow */
+#define LOAD_MAX   90 /* %: beyond, a segment grows */
+#define LOAD_NEW   82 /* %: at most, when a segment gets a new size out of its turn */
+#define SPLIT_MEAN_MIN                                                                             \
+    64 /* items per segment at this depth, on average, below which a split is no cure */
+#define MERGE_CHECK 128 /* items: below, the sibling is looked at */
+#define MERGE_MAX   256 /* items of two segments that are put together */
 
 /* Never written: the first insert replaces it. */
 static struct table_bucket no_bucket;
@@ -127,7 +131,8 @@ static uint32_t step_up(const struct table *t, uint32_t n)
     return n + (1u << (29 - __builtin_clz(n))); /* a quarter of the power of two below */
 }
 
-/* Items at which a segment of n buckets grows: small ones may be full, it is one line or few to look at. */
+/* Items at which a segment of n buckets grows: small ones may be full, it is one line or few to
+ * look at. */
 static uint32_t step_max(uint32_t n)
 {
     return n <= 4 ? n * TABLE_SLOTS : n * TABLE_SLOTS * LOAD_MAX / 100;
@@ -158,7 +163,8 @@ static int empty_slot(const struct table_bucket *b)
     return -1;
 }
 
-/* Puts a slot into its home or at most `reach` buckets farther. Gives the bucket, or -1 when all are full. */
+/* Puts a slot into its home or at most `reach` buckets farther. Gives the bucket, or -1 when all
+ * are full. */
 static int segment_place(struct table_place p, uint32_t fragment, uint64_t word, uint32_t reach)
 {
     uint32_t home = table_home(fragment, p.n);
@@ -214,7 +220,8 @@ static void segment_resize(struct table *t, uint64_t hash, uint32_t n)
     segment_free(t, old, from);
 }
 
-/* Makes the directory's new array from the old one: entry i of `n` is the old entry i << up >> down. */
+/* Makes the directory's new array from the old one: entry i of `n` is the old entry i << up >>
+ * down. */
 static void dir_resize(struct table *t, unsigned depth, unsigned up, unsigned down)
 {
     size_t n = (size_t)1 << depth;
@@ -265,7 +272,8 @@ static void segment_split(struct table *t, const struct table_kind *kind, uint64
     uint64_t first = segment_first_hash(hash, from.depth), half = 1ull << (63 - from.depth);
     for (unsigned side = 0; side < 2; side++) {
         uint32_t n = step_for(t, counts[side]);
-        s[side] = segment_new(t, segment_has_times(old), n, from.depth + 1, first + side * half, &to[side]);
+        s[side] = segment_new(t, segment_has_times(old), n, from.depth + 1, first + side * half,
+                              &to[side]);
         s[side]->count = counts[side];
     }
 
@@ -294,7 +302,8 @@ static void segment_split(struct table *t, const struct table_kind *kind, uint64
     segment_free(t, old, from);
 }
 
-/* Makes room near the home of `hash`. False: more room would not help, the item may be placed anywhere. */
+/* Makes room near the home of `hash`. False: more room would not help, the item may be placed
+ * anywhere. */
 static bool table_grow(struct table *t, const struct table_kind *kind, uint64_t hash)
 {
     struct table_place p = table_place(t, hash);
@@ -324,7 +333,8 @@ static bool table_grow(struct table *t, const struct table_kind *kind, uint64_t 
     return true;
 }
 
-void table_insert(struct table *t, const struct table_kind *kind, uint64_t hash, void *item, int64_t due)
+void table_insert(struct table *t, const struct table_kind *kind, uint64_t hash, void *item,
+                  int64_t due)
 {
     uint64_t word = (uint64_t)(uintptr_t)item;
     ASSERT((word & ~TABLE_ITEM_MASK) == 0);
@@ -366,7 +376,8 @@ void table_replace(struct table *t, const struct table_at *at, void *item, int64
     segment_note(t, table_segment(t, at->hash), p, bucket, due);
 }
 
-bool table_try_locate(const struct table *t, uint64_t hash, const void *item, struct table_at *ret_at)
+bool table_try_locate(const struct table *t, uint64_t hash, const void *item,
+                      struct table_at *ret_at)
 {
     struct table_place p = table_place(t, hash);
     uint32_t fragment = table_fragment(hash, p.depth), i = table_home(fragment, p.n);
@@ -430,7 +441,8 @@ static void slot_clear(struct table_bucket *b, unsigned slot)
 }
 
 /* Fetches the farthest item that has its home in bucket `home`, where a slot has become free. */
-static void fetch_home(struct table *t, struct table_place p, struct table_segment *s, uint32_t home, unsigned slot)
+static void fetch_home(struct table *t, struct table_place p, struct table_segment *s,
+                       uint32_t home, unsigned slot)
 {
     unsigned d = table_displacement(&p.buckets[home]);
     if (d == 0 || d == TABLE_FAR)
@@ -492,8 +504,10 @@ static void segment_merge(struct table *t, uint64_t hash, uint64_t sibling)
             for (unsigned slot = 0; slot < TABLE_SLOTS; slot++) {
                 uint64_t word = slot_word(&p.buckets[i], slot);
                 if (word)
-                    slots[n++] = (struct slot){ word, word & SLOT_VOLATILE ? segment_due(s, p, i) : TABLE_NOT_DUE,
-                                                (uint32_t)p.buckets[i].fragment[slot] >> 1 | side << 15 };
+                    slots[n++] =
+                        (struct slot){ word,
+                                       word & SLOT_VOLATILE ? segment_due(s, p, i) : TABLE_NOT_DUE,
+                                       (uint32_t)p.buckets[i].fragment[slot] >> 1 | side << 15 };
             }
         }
         segment_drop(t, h);
@@ -505,7 +519,8 @@ static void segment_merge(struct table *t, uint64_t hash, uint64_t sibling)
     struct table_place to;
     struct table_segment *s = segment_new(t, timed, step_for(t, n), depth - 1, hash, &to);
     for (uint32_t i = 0; i < n; i++)
-        segment_note(t, s, to, segment_place_new(to, slots[i].fragment, slots[i].word), slots[i].due);
+        segment_note(t, s, to, segment_place_new(to, slots[i].fragment, slots[i].word),
+                     slots[i].due);
     s->count = n;
     dir_set(t, hash, to, s);
     if (depth == t->depth) {
@@ -607,7 +622,10 @@ size_t table_bytes(const struct table *t)
         uint64_t w = t->dir[i];
         const struct table_segment *s = dir_segments(t)[i];
         if (s)
-            bytes += mem_usable(s) + (s->place != PLACE_OWN ? 0 : mem_usable((void *)(uintptr_t)(w & TABLE_ADDRESS_MASK)));
+            bytes +=
+                mem_usable(s) + (s->place != PLACE_OWN
+                                     ? 0
+                                     : mem_usable((void *)(uintptr_t)(w & TABLE_ADDRESS_MASK)));
         i += dir_span(t, w >> 48 & 31);
     }
     return bytes + pool_bytes(t);

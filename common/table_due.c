@@ -1,17 +1,19 @@
 /* The table's memory for when its volatile items are due: about one byte an item.
  *
- * Per bucket the earliest time of its volatile items, in four bytes behind the buckets, relative to the segment's base; per segment the
- * earliest of these; and a heap of segments. Adding an item only ever lowers these times and removing one leaves
- * them, so they may be too early, and are made exact when they come up (the bucket is looked at, its items are asked).
- * Slots that move take their old bucket's time with them, which is again early enough. */
+ * Per bucket the earliest time of its volatile items, in four bytes behind the buckets, relative to
+ * the segment's base; per segment the earliest of these; and a heap of segments. Adding an item
+ * only ever lowers these times and removing one leaves them, so they may be too early, and are made
+ * exact when they come up (the bucket is looked at, its items are asked). Slots that move take
+ * their old bucket's time with them, which is again early enough. */
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/table_inner.h"
 
-#define HEADROOM ((int64_t)1 << 31) /* ticks the base is set before the earliest time: half the range */
+#define HEADROOM                                                                                   \
+    ((int64_t)1 << 31) /* ticks the base is set before the earliest time: half the range */
 
-struct table_segment *segment_new(struct table *t, bool timed, uint32_t n, uint32_t depth, uint64_t hash,
-                                  struct table_place *ret_place)
+struct table_segment *segment_new(struct table *t, bool timed, uint32_t n, uint32_t depth,
+                                  uint64_t hash, struct table_place *ret_place)
 {
     uint64_t first = segment_first_hash(hash, depth);
     uint32_t place;
@@ -60,7 +62,8 @@ void table_time_segment(struct table *t, uint64_t hash)
 int64_t segment_due(struct table_segment *s, struct table_place p, uint32_t bucket)
 {
     if (!s->timed)
-        return TABLE_NOT_DUE; /* its volatile items, if any, were taken by table_take_due and are about to go */
+        return TABLE_NOT_DUE; /* its volatile items, if any, were taken by table_take_due and are
+                                 about to go */
     uint32_t off = place_times(p)[bucket];
     return off == DUE_NONE ? TABLE_NOT_DUE : segment_times(s)->base + off;
 }
@@ -98,7 +101,8 @@ static int64_t base_for(int64_t due)
 }
 
 /* Moves the base to HEADROOM before `due`, which no time of the segment is before. */
-static void segment_rebase(struct table *t, struct timed_segment *s, struct table_place p, int64_t due)
+static void segment_rebase(struct table *t, struct timed_segment *s, struct table_place p,
+                           int64_t due)
 {
     int64_t base = base_for(due);
     uint32_t *times = place_times(p);
@@ -110,7 +114,8 @@ static void segment_rebase(struct table *t, struct timed_segment *s, struct tabl
     segment_find_min(t, s, p);
 }
 
-void segment_note(struct table *t, struct table_segment *segment, struct table_place p, uint32_t bucket, int64_t due)
+void segment_note(struct table *t, struct table_segment *segment, struct table_place p,
+                  uint32_t bucket, int64_t due)
 {
     if (due == TABLE_NOT_DUE)
         return;
@@ -135,17 +140,51 @@ int64_t table_next_due(const struct table *t)
     return t->due ? heap_top_key(t->due) : TABLE_NOT_DUE;
 }
 
-/* Buckets of the segment that have a time before `now`, at most `max`; their lines are on their way. */
-static unsigned due_buckets(const struct timed_segment *s, struct table_place p, int64_t now, uint32_t *ret,
-                            unsigned max)
+/* ---- taking what is due: in stages over several segments, so that each stage finds its lines
+ * fetched ---- */
+
+#define SEGMENTS_AT_ONCE 16
+#define BUCKETS_AT_ONCE  32
+
+struct due_segment {
+    struct timed_segment *s;
+    struct table_place p;
+};
+
+struct due_bucket {
+    const struct due_segment *in;
+    uint32_t i;
+};
+
+/* Some segments of which a bucket is due: those at the top of the heap. */
+static unsigned due_segments(const struct table *t, int64_t now, struct due_segment *ret)
 {
-    const uint32_t *times = place_times(p);
-    uint64_t limit = now > s->base ? (uint64_t)now - (uint64_t)s->base : 0;
+    enum { LOOK_AT = 3 * SEGMENTS_AT_ONCE };
     unsigned n = 0;
-    for (uint32_t i = 0; i < p.n && n < max; i++) {
+    for (size_t i = 0; i < t->due->n && i < LOOK_AT && n < SEGMENTS_AT_ONCE; i++) {
+        if (t->due->slots[i].key < now) {
+            ret[n].s = HEAP_ITEM(t->due->slots[i].node, struct timed_segment, node);
+            table_fetch(ret[n++].s);
+        }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        ret[i].p = table_place(t, ret[i].s->hash);
+        for (uint32_t bucket = 0; bucket < ret[i].p.n; bucket += 64 / sizeof(uint32_t))
+            table_fetch(&place_times(ret[i].p)[bucket]);
+    }
+    return n;
+}
+
+/* Adds the buckets of a segment that have a time before `now`. */
+static unsigned due_buckets(const struct due_segment *d, int64_t now, struct due_bucket *ret,
+                            unsigned n, unsigned max)
+{
+    const uint32_t *times = place_times(d->p);
+    uint64_t limit = now > d->s->base ? (uint64_t)now - (uint64_t)d->s->base : 0;
+    for (uint32_t i = 0; i < d->p.n && n < max; i++) {
         if (times[i] < limit && times[i] != DUE_NONE) {
-            table_fetch(&p.buckets[i]);
-            ret[n++] = i;
+            table_fetch(&d->p.buckets[i]);
+            ret[n++] = (struct due_bucket){ d, i };
         }
     }
     return n;
@@ -159,41 +198,51 @@ static void fetch_volatile(const struct table_bucket *b)
     }
 }
 
-unsigned table_take_due(struct table *t, const struct table_kind *kind, int64_t now, void **ret_items, unsigned max)
+/* Gives the items of a bucket that are due and makes its time that of the others. */
+static unsigned take_bucket(struct table *t, const struct table_kind *kind, int64_t now,
+                            struct due_bucket d, void **ret_items)
 {
-    enum { BUCKETS_AT_ONCE = 16 };
-    if (table_next_due(t) >= now)
-        return 0;
-    ASSERT(max >= TABLE_SLOTS);
-    struct timed_segment *s = HEAP_ITEM(heap_top(t->due), struct timed_segment, node);
-    struct table_place p = table_place(t, s->hash);
-
-    uint32_t bucket[BUCKETS_AT_ONCE];
-    unsigned most = max / TABLE_SLOTS < BUCKETS_AT_ONCE ? max / TABLE_SLOTS : BUCKETS_AT_ONCE;
-    unsigned n = due_buckets(s, p, now, bucket, most), items = 0;
-    for (unsigned i = 0; i < n; i++)
-        fetch_volatile(&p.buckets[bucket[i]]);
-    for (unsigned i = 0; i < n; i++) {
-        const struct table_bucket *b = &p.buckets[bucket[i]];
-        place_times(p)[bucket[i]] = DUE_NONE;
-        for (unsigned slot = 0; slot < TABLE_SLOTS; slot++) {
-            if (!(slot_word(b, slot) & SLOT_VOLATILE))
-                continue;
-            void *item = table_slot_item(b, slot);
-            int64_t due = kind->due(item);
-            if (due < now)
-                ret_items[items++] = item;
-            else
-                segment_note(t, &s->head, p, bucket[i], due);
-        }
+    struct table_place p = d.in->p;
+    unsigned items = 0;
+    place_times(p)[d.i] = DUE_NONE;
+    for (unsigned slot = 0; slot < TABLE_SLOTS; slot++) {
+        if (!(slot_word(&p.buckets[d.i], slot) & SLOT_VOLATILE))
+            continue;
+        void *item = table_slot_item(&p.buckets[d.i], slot);
+        int64_t due = kind->due(item);
+        if (due < now)
+            ret_items[items++] = item;
+        else
+            segment_note(t, &d.in->s->head, p, d.i, due);
     }
-    segment_find_min(t, s, p);
     return items;
 }
 
-/* The item of the bucket that is due first; the bucket's time is made exact. NULL: none is volatile. */
-static void *bucket_earliest(struct table *t, const struct table_kind *kind, struct timed_segment *s,
-                             struct table_place p, uint32_t bucket)
+unsigned table_take_due(struct table *t, const struct table_kind *kind, int64_t now,
+                        void **ret_items, unsigned max)
+{
+    if (table_next_due(t) >= now)
+        return 0;
+    ASSERT(max >= TABLE_SLOTS);
+    struct due_segment segments[SEGMENTS_AT_ONCE];
+    struct due_bucket buckets[BUCKETS_AT_ONCE];
+    unsigned most = max / TABLE_SLOTS < BUCKETS_AT_ONCE ? max / TABLE_SLOTS : BUCKETS_AT_ONCE;
+    unsigned segments_n = due_segments(t, now, segments), n = 0, items = 0;
+    for (unsigned i = 0; i < segments_n; i++)
+        n = due_buckets(&segments[i], now, buckets, n, most);
+    for (unsigned i = 0; i < n; i++)
+        fetch_volatile(&buckets[i].in->p.buckets[buckets[i].i]);
+    for (unsigned i = 0; i < n; i++)
+        items += take_bucket(t, kind, now, buckets[i], ret_items + items);
+    for (unsigned i = 0; i < segments_n; i++)
+        segment_find_min(t, segments[i].s, segments[i].p);
+    return items;
+}
+
+/* The item of the bucket that is due first; the bucket's time is made exact. NULL: none is
+ * volatile. */
+static void *bucket_earliest(struct table *t, const struct table_kind *kind,
+                             struct timed_segment *s, struct table_place p, uint32_t bucket)
 {
     const struct table_bucket *b = &p.buckets[bucket];
     void *earliest = NULL;
@@ -241,7 +290,8 @@ unsigned table_sample_due(const struct table *t, uint64_t pick, void **ret_items
     uint32_t first = (uint32_t)(pick >> 32) % p.n;
     for (uint32_t i = 0; i < p.n && items < max; i++) {
         uint32_t j = (first + i) % p.n;
-        for (unsigned slot = 0; slot < TABLE_SLOTS && place_times(p)[j] != DUE_NONE && items < max; slot++) {
+        for (unsigned slot = 0; slot < TABLE_SLOTS && place_times(p)[j] != DUE_NONE && items < max;
+             slot++) {
             if (slot_word(&p.buckets[j], slot) & SLOT_VOLATILE)
                 ret_items[items++] = table_slot_item(&p.buckets[j], slot);
         }

@@ -1,12 +1,13 @@
-/* What the files of the table share: segments, and how slots are written. Nobody else includes this. */
+/* What the files of the table share: segments, and how slots are written. Nobody else includes
+ * this. */
 #pragma once
 
 #include "common/heap.h"
 #include "common/table.h"
 
 #define BUCKETS_FULL 64   /* a segment that needs more is split */
-#define BUCKETS_MAX 2047  /* of one whose items collide so that splitting does not help */
-#define DEPTH_MAX 31
+#define BUCKETS_MAX  2047 /* of one whose items collide so that splitting does not help */
+#define DEPTH_MAX    31
 
 struct table_segment {
     uint32_t count; /* items */
@@ -16,18 +17,18 @@ struct table_segment {
 
 #define PLACE_OWN UINT32_MAX /* the array is an allocation of its own */
 
-/* A segment keeps the times of its volatile items once it has one: per bucket the earliest, as an offset from `base`, in
- * an array behind the buckets. A time may be too early (the item has gone, moved on or got a later one): it is put
- * right when it comes. */
+/* A segment keeps the times of its volatile items once it has one: per bucket the earliest, as an
+ * offset from `base`, in an array behind the buckets. A time may be too early (the item has gone,
+ * moved on or got a later one): it is put right when it comes. */
 struct timed_segment {
     struct table_segment head;
     struct heap_node node;
-    uint64_t hash;  /* the lowest of the segment */
+    uint64_t hash; /* the lowest of the segment */
     int64_t base;
-    int64_t min;    /* the earliest of all; TABLE_NOT_DUE: none, and not in the heap */
+    int64_t min; /* the earliest of all; TABLE_NOT_DUE: none, and not in the heap */
 };
 
-#define DUE_NONE UINT32_MAX
+#define DUE_NONE  UINT32_MAX
 #define DUE_LATER (UINT32_MAX - 1) /* that much after the base, or later */
 
 #define SLOT_VOLATILE 1u
@@ -98,14 +99,17 @@ static inline uint32_t array_lines(uint32_t buckets, bool timed)
 
 /* table.c */
 void dir_set(struct table *, uint64_t hash, struct table_place, struct table_segment *);
-void segment_drop(struct table *, uint64_t hash); /* frees it; its part of the directory is without buckets then */
+void segment_drop(struct table *,
+                  uint64_t hash); /* frees it; its part of the directory is without buckets then */
 void segment_moved(struct table *, uint64_t hash, struct table_bucket *to, uint32_t place);
 
 /* table_pool.c: arrays of 1 to BUCKETS_MAX lines */
-#define POOL_DEPTH 10      /* of the directory, from which on there is a pool */
-#define POOL_DEPTH_CLOSE 7 /* and at which it is given up */
-struct table_bucket *array_new(struct table *, uint32_t lines, uint64_t hash, uint32_t *ret_place); /* zeroed */
-void array_free(struct table *, struct table_bucket *, uint32_t lines, uint32_t place); /* may move other arrays */
+#define POOL_DEPTH       10 /* of the directory, from which on there is a pool */
+#define POOL_DEPTH_CLOSE 7  /* and at which it is given up */
+struct table_bucket *array_new(struct table *, uint32_t lines, uint64_t hash,
+                               uint32_t *ret_place); /* zeroed */
+void array_free(struct table *, struct table_bucket *, uint32_t lines,
+                uint32_t place); /* may move other arrays */
 void pool_new(struct table *);
 void pool_close(struct table *); /* new arrays do not come from it any more */
 void pool_free(struct table *);  /* with all arrays in it; NULL is fine */
@@ -113,12 +117,15 @@ size_t pool_bytes(const struct table *);
 
 /* table_due.c */
 /* A segment with an array for n buckets; *ret_place is not in the directory yet. */
-struct table_segment *segment_new(struct table *, bool timed, uint32_t n, uint32_t depth, uint64_t hash,
-                                  struct table_place *ret_place);
-void segment_free(struct table *, struct table_segment *, struct table_place); /* with its array; NULL is fine */
-bool segment_has_times(struct table_segment *);                                /* some item may be volatile; NULL is fine */
+struct table_segment *segment_new(struct table *, bool timed, uint32_t n, uint32_t depth,
+                                  uint64_t hash, struct table_place *ret_place);
+void segment_free(struct table *, struct table_segment *,
+                  struct table_place);          /* with its array; NULL is fine */
+bool segment_has_times(struct table_segment *); /* some item may be volatile; NULL is fine */
 /* An item with this time is in (or comes to) bucket `bucket`. The segment must be timed. */
-void segment_note(struct table *, struct table_segment *, struct table_place, uint32_t bucket, int64_t due);
-int64_t segment_due(struct table_segment *, struct table_place, uint32_t bucket); /* TABLE_NOT_DUE: none */
+void segment_note(struct table *, struct table_segment *, struct table_place, uint32_t bucket,
+                  int64_t due);
+int64_t segment_due(struct table_segment *, struct table_place,
+                    uint32_t bucket); /* TABLE_NOT_DUE: none */
 /* Makes the segment of this hash a timed one; buckets may move, but no slot changes its bucket. */
 void table_time_segment(struct table *, uint64_t hash);

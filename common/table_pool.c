@@ -1,15 +1,16 @@
 /* Memory for the arrays of a large table, without holes.
  *
- * All segments of a table grow at about the same time, since hashes are even: a general allocator is left with half
- * empty runs of the size that everybody has just outgrown. But nothing points to an array but its directory words, so
- * arrays can be moved. Those of one size lie one after the other in blocks; when one is freed, the last takes its
- * place, and the block that becomes empty goes back (or serves another size). */
+ * All segments of a table grow at about the same time, since hashes are even: a general allocator
+ * is left with half empty runs of the size that everybody has just outgrown. But nothing points to
+ * an array but its directory words, so arrays can be moved. Those of one size lie one after the
+ * other in blocks; when one is freed, the last takes its place, and the block that becomes empty
+ * goes back (or serves another size). */
 #include "common/alloc.h"
 #include "common/table_inner.h"
 
 #define BLOCK_BYTES ((size_t)64 * 1024)
-#define LINE_BYTES sizeof(struct table_bucket)
-#define POOL_LINES (BUCKETS_FULL + BUCKETS_FULL / 16) /* longest array in the pool */
+#define LINE_BYTES  sizeof(struct table_bucket)
+#define POOL_LINES  (BUCKETS_FULL + BUCKETS_FULL / 16) /* longest array in the pool */
 
 struct size {
     struct table_bucket **blocks;

@@ -1,8 +1,9 @@
 /* Walking the table: the cursor, random items, samples, and freeing bit by bit.
  *
- * A cursor is a position in hash order, cut to the 48 bits that matter: prefix (at most 31 bits) and fragment. The
- * items of one home bucket are those with hashes from the bucket's start to the next bucket's start, wherever they
- * lie, so the next bucket's start is a cursor that means the same whatever the table's shape is by then. */
+ * A cursor is a position in hash order, cut to the 48 bits that matter: prefix (at most 31 bits)
+ * and fragment. The items of one home bucket are those with hashes from the bucket's start to the
+ * next bucket's start, wherever they lie, so the next bucket's start is a cursor that means the
+ * same whatever the table's shape is by then. */
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/prng.h"
@@ -17,8 +18,8 @@ static void fetch_slots(const struct table_bucket *b)
 }
 
 /* Visits the items with home `home` whose fragment is at least `from`; gives how many. */
-static unsigned scan_home(struct table_place p, uint32_t home, uint32_t from, void (*visit)(void *ctx, void *item),
-                          void *ctx)
+static unsigned scan_home(struct table_place p, uint32_t home, uint32_t from,
+                          void (*visit)(void *ctx, void *item), void *ctx)
 {
     unsigned far = table_displacement(&p.buckets[home]), visited = 0;
     if (far == TABLE_FAR)
@@ -37,7 +38,8 @@ static unsigned scan_home(struct table_place p, uint32_t home, uint32_t from, vo
     return visited;
 }
 
-uint64_t table_scan(const struct table *t, uint64_t cursor, void (*visit)(void *ctx, void *item), void *ctx)
+uint64_t table_scan(const struct table *t, uint64_t cursor, void (*visit)(void *ctx, void *item),
+                    void *ctx)
 {
     enum { EMPTY_MAX = 64 };
     for (unsigned empty = 0; empty < EMPTY_MAX; empty++) {
@@ -48,7 +50,8 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, void (*visit)(void *
         uint32_t from = table_fragment(hash, p.depth), home = table_home(from, p.n);
         unsigned visited = scan_home(p, home, from, visit, ctx);
 
-        uint64_t next = (((uint64_t)(home + 1) << 16) + p.n - 1) / p.n; /* fragment at which the next home starts */
+        uint64_t next = (((uint64_t)(home + 1) << 16) + p.n - 1) /
+                        p.n; /* fragment at which the next home starts */
         uint64_t prefix = p.depth ? hash >> (64 - p.depth) : 0;
         cursor = ((prefix << 16) + next) << (CURSOR_BITS - 16 - p.depth);
         if (cursor >> CURSOR_BITS)
@@ -59,8 +62,9 @@ uint64_t table_scan(const struct table *t, uint64_t cursor, void (*visit)(void *
     return cursor;
 }
 
-/* A slot is drawn evenly from one segment that is drawn evenly by prefix; slots of large segments and of deep ones
- * are then drawn too rarely, so those of small and shallow ones are refused in proportion. */
+/* A slot is drawn evenly from one segment that is drawn evenly by prefix; slots of large segments
+ * and of deep ones are then drawn too rarely, so those of small and shallow ones are refused in
+ * proportion. */
 void *table_random(const struct table *t, struct prng *r)
 {
     enum { TRIES = 256 };
@@ -73,7 +77,8 @@ void *table_random(const struct table *t, struct prng *r)
         uint64_t weight = (uint64_t)p.n << p.depth, most = (uint64_t)BUCKETS_FULL << t->depth;
         if (t->depth > 0 && weight < most && prng_below(r, most) >= weight)
             continue;
-        void *item = table_slot_item(&p.buckets[(uint64_t)(uint32_t)pick * p.n >> 32], pick >> 32 & 7);
+        void *item =
+            table_slot_item(&p.buckets[(uint64_t)(uint32_t)pick * p.n >> 32], pick >> 32 & 7);
         if (item)
             return item;
     }
@@ -83,8 +88,8 @@ void *table_random(const struct table *t, struct prng *r)
     return item;
 }
 
-unsigned table_sample(const struct table *t, uint64_t hash, enum table_sample which, unsigned buckets,
-                      void **ret_items, unsigned max)
+unsigned table_sample(const struct table *t, uint64_t hash, enum table_sample which,
+                      unsigned buckets, void **ret_items, unsigned max)
 {
     struct table_place p = table_place(t, hash);
     uint32_t i = table_home(table_fragment(hash, p.depth), p.n);
@@ -108,7 +113,8 @@ unsigned table_sample(const struct table *t, uint64_t hash, enum table_sample wh
     return items;
 }
 
-bool table_clear_some(struct table *t, uint64_t *pos, void (*give)(void *ctx, void *item), void *ctx)
+bool table_clear_some(struct table *t, uint64_t *pos, void (*give)(void *ctx, void *item),
+                      void *ctx)
 {
     enum { FETCH_AHEAD = 4 };
     struct table_place p = table_place(t, *pos);

@@ -174,18 +174,21 @@ void blocked_forget(struct blocked *b, struct client *client)
 
 /* ---- serving ---- */
 
-void key_ready(struct call *c, struct bytes key)
+static void make_ready(struct blocked *b, struct relation_name *name)
 {
-    struct blocked *b = node_blocked(c->node);
-    if (b->clients == 0)
-        return;
-    struct relation_name *name = relation_find(&b->keys, db_id(c->db), key);
     if (!name || name->user)
         return;
     struct ready_key *r = mem_zalloc(sizeof(*r));
     r->name = name;
     name->user = r;
     list_push_back(&b->ready, &r->in_ready);
+}
+
+void key_ready(struct call *c, struct bytes key)
+{
+    struct blocked *b = node_blocked(c->node);
+    if (b->clients)
+        make_ready(b, relation_find(&b->keys, db_id(c->db), key));
 }
 
 bool blocked_any_ready(struct node *node)
@@ -214,14 +217,10 @@ static bool serve(struct blocked *b, struct client *client)
     return true;
 }
 
-/* Whether the key still holds something for this client (or is gone, if that wakes it). */
-static bool has_something(struct node *node, const struct relation_name *name, const struct block *k)
+/* Whether what the key holds, or that it is gone, is something for this client. */
+static bool for_this_one(const struct entry *e, const struct block *k)
 {
-    struct db *db = ks_db(node_keyspace(node), name->space);
-    struct entry *e = ks_find(db, relation_text(name), KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY);
-    if (k->flags & BLOCK_WAKE_WHEN_GONE)
-        return true;
-    return e && entry_type(e) == k->type;
+    return (k->flags & BLOCK_WAKE_WHEN_GONE) || (e && entry_type(e) == k->type);
 }
 
 /* The clients of one key, oldest first; those that are there now, since who blocks again goes to the end. */
@@ -230,21 +229,20 @@ static void serve_key(struct blocked *b, int space, struct bytes key)
     struct relation_name *name = relation_find(&b->keys, space, key);
     if (!name)
         return;
-    size_t n = name->links_n, got = 0;
-    uint64_t *ids = mem_alloc(n * sizeof(*ids));
-    LIST_EACH(&name->links, node) {
-        struct relation_link *l = LIST_ITEM(node, struct relation_link, in_name);
-        ids[got++] = ((struct client *)l->owner)->id;
-    }
-    for (size_t i = 0; i < got; i++) {
-        name = relation_find(&b->keys, space, key);
-        struct client *client = name ? client_by_id(node_clients(b->node), ids[i]) : NULL;
-        if (!client || !client->block || client_is_closing(client))
+    struct db *db = ks_db(node_keyspace(b->node), space);
+    struct list_node *at = list_first(&name->links);
+    for (uint64_t left = name->links_n; at && left; left--) {
+        struct client *client = LIST_ITEM(at, struct relation_link, in_name)->owner;
+        at = list_next(&name->links, at); /* serving takes away the client's own link only, and the name with the last */
+        struct entry *e = ks_find(db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY);
+        if (!e && b->keys_wake_when_gone == 0)
+            return; /* nothing left for all the others */
+        if (client_is_closing(client) || !for_this_one(e, client->block))
             continue;
-        if (has_something(b->node, name, client->block))
-            serve(b, client);
+        serve(b, client);
+        if (at)
+            name = LIST_ITEM(at, struct relation_link, in_name)->name;
     }
-    mem_free(ids);
 }
 
 void blocked_serve_ready(struct node *node)
@@ -266,17 +264,32 @@ void blocked_serve_ready(struct node *node)
     b->serving = false;
 }
 
+struct whole_db {
+    struct blocked *b;
+    int id;
+};
+
+static void make_ready_in_db(void *ctx, void *item)
+{
+    const struct whole_db *w = ctx;
+    struct relation_name *name = item;
+    if (name->space == w->id)
+        make_ready(w->b, name);
+}
+
 void blocked_key_touched(struct blocked *b, struct db *db, struct bytes key)
 {
-    if (b->keys_wake_when_gone == 0 || !key.p)
+    if (key.p) {
+        if (b->keys_wake_when_gone)
+            make_ready(b, relation_find(&b->keys, db_id(db), key));
         return;
-    struct relation_name *name = relation_find(&b->keys, db_id(db), key);
-    if (!name || name->user)
-        return;
-    struct ready_key *r = mem_zalloc(sizeof(*r));
-    r->name = name;
-    name->user = r;
-    list_push_back(&b->ready, &r->in_ready);
+    }
+    /* Flushed, or swapped: then keys may have come too. Who is served is seen when the command is done. */
+    struct whole_db w = { b, db_id(db) };
+    uint64_t cursor = 0;
+    do {
+        cursor = table_scan(&b->keys.names, cursor, make_ready_in_db, &w);
+    } while (cursor);
 }
 
 /* ---- time-outs ---- */
@@ -286,9 +299,8 @@ usec_t blocked_deadline(const struct blocked *b)
     msec_t first = heap_top_key(&b->deadlines);
     if (first == INT64_MAX)
         return INT64_MAX;
-    usec_t wall = clock_wall_us(), monotonic = clock_monotonic_us();
-    usec_t left = first * 1000 - wall;
-    return left <= 0 ? monotonic : monotonic + left;
+    struct io *io = node_io(b->node);
+    return io_now_monotonic(io) + (first * 1000 - io_now_wall(io)); /* by the turn's clocks, as it is asked for */
 }
 
 static void reply_timed_out(struct client *client)

@@ -304,6 +304,7 @@ void client_check_output_limit(struct client *c)
 
 void client_end_of_request(struct client *c)
 {
+    enum { OUTPUT_CHECK_EVERY = 16 }; /* requests of a pipeline */
     if (c->flags & (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)) {
         unsigned skip = c->flags & CLIENT_REPLY_SKIP_NEXT ? CLIENT_REPLY_SKIP : 0;
         c->flags = (c->flags & ~(unsigned)(CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT)) | skip;
@@ -314,7 +315,7 @@ void client_end_of_request(struct client *c)
         tracking_end_of_request(c);
     if (c->flags & CLIENT_CLOSE_AFTER)
         conn_close_after_output(c->conn);
-    else
+    else if (c->gathered == 0 || c->commands % OUTPUT_CHECK_EVERY == 0)
         client_check_output_limit(c);
 }
 

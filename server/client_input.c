@@ -50,7 +50,6 @@ static void keep(struct client *c, struct bytes in)
 
 static void protocol_error(struct client *c, const char *text)
 {
-    dispatch_run(node_dispatch(c->node)); /* replies to what came before go first */
     if (client_is_closing(c))
         return;
     log_verbose("Protocol error (%s) from client %s", text, conn_peer_name(c->conn));
@@ -100,6 +99,12 @@ static size_t parse(struct client *c, struct bytes in)
             receive_big(c);
             return pos;
         case RESP_ERROR:
+            dispatch_run(d); /* replies to what came before go first */
+            if (must_wait(c)) {
+                resp_parser_done(&c->parser); /* it waits too, and is found malformed again */
+                c->unparsed = true;
+                return pos;
+            }
             protocol_error(c, c->parser.error);
             return in.n;
         }

@@ -49,12 +49,16 @@ struct dispatch {
     uint32_t n, next; /* gathered; the one that runs next */
     bool running;
     int frozen;       /* depth of frozen time */
+    usec_t wall_us;   /* the loop's time that the keyspace was given last */
+    msec_t monotonic_ms;
+    uint64_t inner_errors; /* error replies of calls inside of the one that runs (EXEC): not its failure */
     uint64_t slow_ns; /* calls of this duration are looked at more closely */
     struct call *current;
     enum pause_kind pause;
     msec_t pause_until; /* monotonic ms */
     struct list paused; /* clients held by the pause, by `paused` */
     /* parts that every call needs, fetched once */
+    struct io *io;
     struct keyspace *ks;
     struct stats *stats;
     struct monitors *monitors;
@@ -71,6 +75,7 @@ struct dispatch *dispatch_new(struct node *node)
     d->node = node;
     arena_init(&d->arena);
     list_init(&d->paused);
+    d->io = node_io(node);
     d->ks = node_keyspace(node);
     d->stats = node_stats(node);
     d->monitors = node_monitors(node);
@@ -159,10 +164,15 @@ bool dispatch_idle(const struct dispatch *d)
 
 /* ---- one call ---- */
 
+/* The keyspace's clock follows the loop's, which is read once a turn (and after something slow). */
 static void freeze_clock(struct dispatch *d)
 {
-    if (d->frozen == 0)
-        ks_set_now(d->ks, io_now_wall(node_io(d->node)) / 1000);
+    usec_t wall = io_now_wall(d->io);
+    if (__builtin_expect(wall == d->wall_us, 1) || d->frozen)
+        return;
+    d->wall_us = wall;
+    d->monotonic_ms = io_now_monotonic(d->io) / 1000;
+    ks_set_now(d->ks, wall / 1000);
 }
 
 void dispatch_freeze_time(struct dispatch *d)
@@ -205,7 +215,7 @@ static void note_duration(struct dispatch *d, const struct call *c, uint64_t ns)
     const struct monitor_config *cfg = &d->options->monitor;
     uint64_t us = ns / 1000;
     if (us > 1000)
-        io_refresh_now(node_io(d->node));
+        io_refresh_now(d->io);
     if (cfg->slowlog_log_slower_than >= 0 && us >= (uint64_t)cfg->slowlog_log_slower_than &&
         !(c->cmd->row->flags & CMD_SKIP_SLOWLOG))
         slowlog_note(d->slowlog, c->client, c->argc, shown_argv(c), (usec_t)us, c->now);
@@ -231,7 +241,7 @@ static void feed_monitors(struct dispatch *d, const struct call *c)
 {
     if (c->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))
         return;
-    monitors_feed(d->monitors, c->client, c->argc, shown_argv(c), io_now_wall(node_io(d->node)));
+    monitors_feed(d->monitors, c->client, c->argc, shown_argv(c), io_now_wall(d->io));
 }
 
 /* What was taken as a whole argument must outlive the call: its text is shown and propagated afterwards. */
@@ -251,16 +261,17 @@ static void run_handler(struct dispatch *d, struct call *c)
     c->fx = &fx;
     effects_begin(&fx, d->propagate, d->ks);
     d->current = c;
-    uint64_t errors = c->w->errors;
+    uint64_t errors = c->w->errors, inner = d->inner_errors;
     uint64_t begin = clock_ticks();
     c->cmd->row->handler(c);
     uint64_t ns = clock_ticks_to_ns(clock_ticks() - begin);
     d->current = outer;
-    if (__builtin_expect(!(c->client->flags & CLIENT_BLOCKED), 1)) {
-        account(d, c, ns, c->w->errors != errors);
-        if (__builtin_expect(monitors_any(d->monitors), 0))
-            feed_monitors(d, c);
-    }
+    uint64_t errors_made = c->w->errors - errors;
+    if (__builtin_expect(!(c->client->flags & CLIENT_BLOCKED), 1))
+        account(d, c, ns, errors_made != d->inner_errors - inner);
+    d->inner_errors = inner + errors_made;
+    if (__builtin_expect(monitors_any(d->monitors), 0) && !(c->flags & CALL_REPROCESS)) /* seen when it blocked */
+        feed_monitors(d, c);
     effects_end(&fx, c);
     if (outer)
         dispatch_retarget(d);
@@ -324,9 +335,10 @@ static void hold_for_pause(struct dispatch *d, struct client *client)
 static void run_request(struct dispatch *d, struct request *r)
 {
     struct client *client = r->client;
+    freeze_clock(d);
     client->running_bytes = r->bytes;
     client->flags |= CLIENT_PROTECTED;
-    client->last_active = io_now_monotonic(node_io(d->node)) / 1000;
+    client->last_active = d->monotonic_ms;
     client->commands++;
     if (gates_pass(d->node, client, r->cmd, (int)r->argc, r->argv)) {
         client->last_cmd = r->cmd;

@@ -59,6 +59,9 @@ const char *io_backend_reason(const struct io *); /* why: "configured", "auto", 
 void io_run(struct io *);                         /* turns until io_stop */
 void io_stop(struct io *);                        /* the turn under way is the last; output is flushed (bounded: 1 s) */
 void io_wake(struct io *);                        /* async-signal-safe, any thread: begins a turn now */
+/* In a forked child, first thing: closes every descriptor of the loop but that of `keep` (may be NULL). Else peers do
+ * not see connections end that the parent closes, and ports stay taken, for as long as the child lives. */
+void io_child_close(struct io *, const struct conn *keep);
 usec_t io_now_wall(const struct io *);            /* us since 1970, read once a turn */
 usec_t io_now_monotonic(const struct io *);
 void io_refresh_now(struct io *);                 /* reads the clocks again (after something slow) */
@@ -108,6 +111,8 @@ void conn_pause_input(struct conn *, bool pause);
 /* Large values: the next n bytes of the stream go to dst (input already delivered is not meant: the node copied that).
  * Until all n have come or the conn closes, `input` is not called; dst must live that long. */
 void conn_recv_into(struct conn *, char *dst, size_t n);
+/* The same for the rest of a RESP bulk: the CRLF behind it is received along and given to `input`, one trip less. */
+void conn_recv_bulk(struct conn *, char *dst, size_t n);
 
 void conn_close(struct conn *);             /* now: queued output is dropped */
 void conn_close_after_output(struct conn *); /* reads no more; closes when all output is sent (or after 10 s) */

@@ -242,6 +242,8 @@ static usec_t before_wait(void *ctx)
         cron(n, now);
     if (ks_lazyfree_pending(n->ks))
         n->lazy_work = ks_lazyfree_step(n->ks, clock_monotonic_us, LAZYFREE_BUDGET_US);
+    if (blocked_any_ready(n)) /* a key that expired */
+        blocked_serve_ready(n);
     clients_execute(n->clients); /* those that the above released */
     clients_evict(n->clients);
     tracking_end_of_turn(n->tracking);

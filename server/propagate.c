@@ -1,8 +1,8 @@
 /* Effects to bytes (see propagate.h).
  *
  * Nothing is encoded while no sink is attached. Otherwise a command's effect is encoded once, into `pending`, and handed to
- * all sinks at its end; within EXEC or a script the effects are collected and wrapped in MULTI/EXEC if there are
- * two or more commands. SELECT goes before the first command of another database. */
+ * all sinks at its end. What a call (and with it EXEC or a script) leads to is collected, and wrapped in MULTI/EXEC if there
+ * are two or more commands. SELECT goes before the first command of another database. */
 #include "server/propagate.h"
 
 #include <errno.h>
@@ -157,10 +157,13 @@ void propagate_multi_end(struct propagate *p)
 
 /* ---- the effect of one call ---- */
 
+/* A call is a block: what it found expired and what it did itself become one transaction. */
 void effects_begin(struct effects *fx, struct propagate *p, const struct keyspace *ks)
 {
     *fx = (struct effects){ .to = propagate_wanted(p) ? p : NULL,
                             .dirty_before = ks_stats((struct keyspace *)ks)->dirty };
+    if (fx->to)
+        propagate_multi_begin(fx->to);
 }
 
 void effect_replace(struct call *c, int argc, const struct bytes *argv)
@@ -201,15 +204,10 @@ void effects_end(struct effects *fx, struct call *c)
     if (__builtin_expect(!fx->to, 1))
         return;
     bool changed = ks_stats(c->ks)->dirty != fx->dirty_before;
-    if (!fx->none && (changed || fx->forced) && (fx->replaced || (c->cmd->row->flags & (CMD_WRITE | CMD_MAY_REPLICATE)))) {
-        bool wrap = fx->replaced && fx->to->replaced_commands > 1;
-        if (wrap)
-            propagate_multi_begin(fx->to);
+    bool may = fx->replaced || (c->cmd->row->flags & (CMD_WRITE | CMD_MAY_REPLICATE));
+    if (!fx->none && (changed || fx->forced) && may)
         emit(fx, c);
-        if (wrap)
-            propagate_multi_end(fx->to);
-    }
     buf_clear(&fx->to->replaced);
     fx->to->replaced_commands = 0;
-    flush(fx->to);
+    propagate_multi_end(fx->to);
 }

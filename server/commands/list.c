@@ -1,5 +1,4 @@
 /* Lists: pushing, popping, reading by index. list_more.c changes them inside and moves elements, list_block.c waits. */
-#include "common/num.h"
 #include "server/commands/list_cmd.h"
 
 bool arg_list_end(struct call *c, int i, enum list_end *ret_end)
@@ -10,17 +9,6 @@ bool arg_list_end(struct call *c, int i, enum list_end *ret_end)
         return false;
     }
     *ret_end = left ? LIST_HEAD : LIST_TAIL;
-    return true;
-}
-
-bool arg_positive(struct call *c, int i, int64_t *ret_v)
-{
-    int64_t v;
-    if (!num_parse_i64(c->argv[i], &v) || v < 0) {
-        reply_error(c, "ERR value is out of range, must be positive");
-        return false;
-    }
-    *ret_v = v;
     return true;
 }
 

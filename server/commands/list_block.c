@@ -54,9 +54,9 @@ static bool blocking_move(struct call *c, enum list_end from_end, enum list_end 
         return ks_stats(c->ks)->dirty != dirty;
     }
     if (call_may_block(c))
-        block_on_keys(c, c->argv + 1, 1, TYPE_LIST, deadline, BLOCK_NULL_BULK);
+        block_on_keys(c, c->argv + 1, 1, TYPE_LIST, deadline, 0);
     else
-        reply_null(c);
+        reply_null(c); /* not waiting is a null, a time-out a null array: so does Redis */
     return false;
 }
 

@@ -3,10 +3,10 @@
 #pragma once
 
 #include "server/commands/collection.h"
+#include "server/commands/pop_args.h"
 #include "server/types/list.h"
 
 bool arg_list_end(struct call *, int i, enum list_end *ret_end); /* LEFT or RIGHT, or a syntax error is replied */
-bool arg_positive(struct call *, int i, int64_t *ret_v);         /* "must be positive" for everything below 0 or no number */
 
 /* Elements have left an end of a list that is not empty before: events, and the key goes with its last one. */
 void list_popped(struct call *, struct bytes key, struct entry *, enum list_end, uint64_t n);
@@ -17,14 +17,5 @@ uint64_t list_pop(struct call *, struct bytes key, struct entry *, enum list_end
 void list_move(struct call *, struct entry *source, struct bytes from, struct bytes to, enum list_end from_end,
                enum list_end to_end);
 
-/* LMPOP and BLMPOP from argument `at` (numkeys) on. */
-struct mpop_args {
-    const struct bytes *keys;
-    int n;
-    bool last; /* RIGHT or MAX */
-    int64_t count;
-};
-/* False after an error reply. `first` and `last` are the words for the ends. */
-bool arg_mpop(struct call *, int at, const char *first, const char *last, struct mpop_args *ret_args);
 /* Pops from the first key that has something. False: none has, nothing replied. */
 bool list_mpop(struct call *, const struct mpop_args *);

@@ -245,8 +245,13 @@ static void pop_few(struct call *c, struct entry *e, uint64_t k)
 static void pop_most(struct call *c, struct entry *e, uint64_t k)
 {
     struct value_ref old = ref_of(e), kept;
-    kept = old.enc == ENC_INTSET ? set_new() : (struct value_ref){ lp_new(), ENC_LISTPACK };
-    struct choice choice = { k, set_count(old) };
+    uint64_t n = set_count(old);
+    kept = set_new_large(n - k, c->limits);
+    if (kept.enc != ENC_HASHTABLE && old.enc != ENC_INTSET) {
+        set_free(kept);
+        kept = (struct value_ref){ lp_new(), ENC_LISTPACK };
+    }
+    struct choice choice = { k, n };
     struct popped effect;
     struct set_walk w;
     struct element member;

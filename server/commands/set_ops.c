@@ -21,8 +21,9 @@ struct operands {
 struct result {
     struct call *c;
     bool store, reply;
-    struct value_ref set; /* with store */
-    uint64_t n, limit;    /* members so far; enough of them (0: all are wanted) */
+    struct value_ref set;     /* with store: what it begins as, then the result */
+    struct set_gather gather; /* with store: members on their way to it */
+    uint64_t n, limit;        /* members so far; enough of them (0: all are wanted) */
     struct writer_mark mark;
 };
 
@@ -59,10 +60,11 @@ static int larger_first(const void *a, const void *b)
 
 /* ---- results ---- */
 
+/* Members that the result does not have yet. */
 static void put(struct result *r, struct set_batch *b, uint32_t which)
 {
     if (r->store) {
-        set_add_batch(&r->set, b, which, r->c->limits);
+        set_gather_batch(&r->gather, b, which);
         return;
     }
     r->n += (uint64_t)__builtin_popcount(which);
@@ -70,6 +72,12 @@ static void put(struct result *r, struct set_batch *b, uint32_t which)
         return;
     SET_BATCH_FOR(i, which)
         reply_element(r->c->w, &b->member[i]);
+}
+
+static void begin_with(struct result *r, struct value_ref set)
+{
+    set_free(r->set);
+    r->set = set;
 }
 
 static bool is_enough(const struct result *r)
@@ -84,10 +92,8 @@ static void intersect(struct result *r, struct operands *o)
     if (o->missing)
         return;
     qsort(o->v, o->n, sizeof(*o->v), smaller_first);
-    if (r->store && o->v[0].enc != ENC_INTSET) { /* as Redis begins, see set_settle */
-        set_free(r->set);
-        r->set = (struct value_ref){ lp_new(), ENC_LISTPACK };
-    }
+    if (r->store && o->v[0].enc != ENC_INTSET) /* as Redis begins, see set_settle */
+        begin_with(r, (struct value_ref){ lp_new(), ENC_LISTPACK });
     struct set_walk w;
     struct set_batch b;
     set_walk_begin(&w, o->v[0]);
@@ -97,8 +103,18 @@ static void intersect(struct result *r, struct operands *o)
             which = set_probe(o->v[i], &b, which);
         put(r, &b, which);
     }
-    if (r->store)
-        set_settle(&r->set, r->c->limits);
+    if (!r->store)
+        return;
+    r->set = set_gather_done(&r->gather, r->set, r->c->limits);
+    set_settle(&r->set, r->c->limits);
+}
+
+static uint64_t largest(const struct operands *o)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < o->n; i++)
+        most = set_count(o->v[i]) > most ? set_count(o->v[i]) : most;
+    return most;
 }
 
 /* A union for a client. With few sets the earlier ones are asked whether they had a member; with more of them, which would be
@@ -108,7 +124,7 @@ static void unite_for_reply(struct result *r, struct operands *o)
     enum { ASK_MAX = 4 };
     bool ask = o->n <= ASK_MAX;
     qsort(o->v, o->n, sizeof(*o->v), larger_first);
-    struct value_ref seen = set_new();
+    struct value_ref seen = ask ? set_new() : set_new_large(largest(o), r->c->limits);
     for (size_t i = 0; i < o->n; i++) {
         struct set_walk w;
         struct set_batch b;
@@ -125,14 +141,13 @@ static void unite_for_reply(struct result *r, struct operands *o)
     set_free(seen);
 }
 
-/* Adds a whole set to the result. */
-static void put_set(struct result *r, struct value_ref set)
+static void add_members(struct value_ref *set, struct value_ref those, const struct types_limits *limits)
 {
     struct set_walk w;
     struct set_batch b;
-    set_walk_begin(&w, set);
+    set_walk_begin(&w, those);
     while (set_walk_batch(&w, &b))
-        put(r, &b, SET_BATCH_ALL(&b));
+        set_add_batch(set, &b, SET_BATCH_ALL(&b), limits);
 }
 
 static void unite(struct result *r, struct operands *o)
@@ -141,13 +156,9 @@ static void unite(struct result *r, struct operands *o)
         unite_for_reply(r, o);
         return;
     }
-    uint64_t most = 0;
+    begin_with(r, set_new_large(largest(o), r->c->limits));
     for (size_t i = 0; i < o->n; i++)
-        most = set_count(o->v[i]) > most ? set_count(o->v[i]) : most;
-    set_free(r->set);
-    r->set = set_new_large(most, r->c->limits);
-    for (size_t i = 0; i < o->n; i++)
-        put_set(r, o->v[i]);
+        add_members(&r->set, o->v[i], r->c->limits);
 }
 
 /* Members of the first that no other set has. */
@@ -163,6 +174,8 @@ static void subtract_by_asking(struct result *r, struct operands *o)
             which &= ~set_probe(o->v[i], &b, which);
         put(r, &b, which);
     }
+    if (r->store)
+        r->set = set_gather_done(&r->gather, r->set, r->c->limits);
 }
 
 static void remove_members(struct value_ref *set, struct value_ref those)
@@ -179,16 +192,20 @@ static void remove_members(struct value_ref *set, struct value_ref those)
 /* A copy of the first, from which the others' members are taken away. */
 static void subtract_by_removing(struct result *r, const struct operands *o)
 {
-    struct result rest = { .c = r->c, .store = true, .set = r->store ? r->set : set_new() };
-    put_set(&rest, o->v[0]);
-    for (size_t i = 1; i < o->n && set_count(rest.set) > 0; i++)
-        remove_members(&rest.set, o->v[i]);
+    struct value_ref rest = set_new_large(set_count(o->v[0]), r->c->limits);
+    add_members(&rest, o->v[0], r->c->limits);
+    for (size_t i = 1; i < o->n && set_count(rest) > 0; i++)
+        remove_members(&rest, o->v[i]);
     if (r->store) {
-        r->set = rest.set;
+        begin_with(r, rest);
         return;
     }
-    put_set(r, rest.set);
-    set_free(rest.set);
+    struct set_walk w;
+    struct set_batch b;
+    set_walk_begin(&w, rest);
+    while (set_walk_batch(&w, &b))
+        put(r, &b, SET_BATCH_ALL(&b));
+    set_free(rest);
 }
 
 /* Many sets against a large first one make asking expensive. For STORE it is Redis' decision, since the encoding of the result

@@ -1,14 +1,17 @@
-/* When and how often a key was used: 24 bits in its head, in one of two forms, as maxmemory-policy says.
+/* When and how often a key was used: 24 bits in its head, in one of two forms, as maxmemory-policy
+ * says.
  *
  *   LRU  | seconds, 24 bits (wraps after 194 days) |
- *   LFU  | minutes, 16 bits | counter, 8 bits |     the counter grows with the logarithm of accesses and decays
+ *   LFU  | minutes, 16 bits | counter, 8 bits |     the counter grows with the logarithm of
+ * accesses and decays
  *
- * The counter starts at LFU_INIT, so that a new key is not the first to go; at value v an access counts with
- * probability 1 / ((v - LFU_INIT) * lfu-log-factor + 1); each lfu-decay-time minutes without access take one off. */
+ * The counter starts at LFU_INIT, so that a new key is not the first to go; at value v an access
+ * counts with probability 1 / ((v - LFU_INIT) * lfu-log-factor + 1); each lfu-decay-time minutes
+ * without access take one off. */
 #include "server/keyspace/inner.h"
 
-#define LFU_INIT 5
-#define LFU_MAX 255
+#define LFU_INIT    5
+#define LFU_MAX     255
 #define ACCESS_MASK 0xFFFFFFu
 
 static uint32_t lfu_bits(const struct keyspace *ks, uint32_t counter)
@@ -31,7 +34,10 @@ static uint32_t lfu_counted(struct keyspace *ks, uint32_t counter)
     if (counter == LFU_MAX)
         return counter;
     uint32_t above = counter > LFU_INIT ? counter - LFU_INIT : 0;
-    uint64_t odds = (uint64_t)above * (uint64_t)(ks->config->lfu_log_factor > 0 ? ks->config->lfu_log_factor : 0) + 1;
+    uint64_t odds =
+        (uint64_t)above *
+            (uint64_t)(ks->config->lfu_log_factor > 0 ? ks->config->lfu_log_factor : 0) +
+        1;
     return counter + (prng_below(&ks->prng, odds) == 0);
 }
 
@@ -42,7 +48,9 @@ uint32_t access_new(const struct keyspace *ks)
 
 uint32_t access_overwritten(const struct keyspace *ks, uint32_t old)
 {
-    return policy_is_lfu(ks->config->maxmemory_policy) ? old : ks->lru_now; /* a new value does not make it popular */
+    return policy_is_lfu(ks->config->maxmemory_policy)
+               ? old
+               : ks->lru_now; /* a new value does not make it popular */
 }
 
 void access_touch_lfu(struct keyspace *ks, struct entry *e)

@@ -1,5 +1,8 @@
-/* Databases as a whole: figures, flushing, swapping, walking, random keys, and the cron work on their tables. */
+/* Databases as a whole: figures, flushing, swapping, walking, random keys, and the cron work on
+ * their tables. */
 #include "server/keyspace/inner.h"
+
+static const struct bytes whole_db = { NULL, 0 }; /* instead of a key */
 
 uint64_t db_size(const struct db *db)
 {
@@ -41,7 +44,7 @@ static void free_entry_now(void *ctx, void *item)
 
 void ks_flush_db(struct db *db, enum ks_del how)
 {
-    ks_touched(db, (struct bytes){ NULL, 0 });
+    ks_touched(db, whole_db);
     if (how == KS_DEL_SYNC) {
         uint64_t pos = 0;
         while (!table_clear_some(&db->table, &pos, free_entry_now, db->ks))
@@ -55,8 +58,9 @@ void ks_swap(struct keyspace *ks, int a, int b)
     struct db *x = ks_db(ks, a), *y = ks_db(ks, b);
     if (x == y)
         return;
-    ks_touched(x, (struct bytes){ NULL, 0 }); /* keys that go and keys that come are both changes: before and after */
-    ks_touched(y, (struct bytes){ NULL, 0 });
+    /* Keys that go and keys that come are both changes: told before and after. */
+    ks_touched(x, whole_db);
+    ks_touched(y, whole_db);
     struct db tmp = *x;
     table_swap(&x->table, &y->table);
     x->volatile_n = y->volatile_n;
@@ -64,8 +68,8 @@ void ks_swap(struct keyspace *ks, int a, int b)
     y->volatile_n = tmp.volatile_n;
     y->expire_sum = tmp.expire_sum;
     ks->pool_n = 0; /* candidates remember their database's number */
-    ks_touched(x, (struct bytes){ NULL, 0 });
-    ks_touched(y, (struct bytes){ NULL, 0 });
+    ks_touched(x, whole_db);
+    ks_touched(y, whole_db);
 }
 
 struct entry *db_random(struct db *db)
@@ -95,7 +99,8 @@ static void visit_item(void *ctx, void *item)
     v->visit(v->ctx, item);
 }
 
-uint64_t db_scan(struct db *db, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx)
+uint64_t db_scan(struct db *db, uint64_t cursor, void (*visit)(void *ctx, struct entry *),
+                 void *ctx)
 {
     struct visit v = { visit, ctx };
     return table_scan(&db->table, cursor, visit_item, &v);

@@ -17,7 +17,8 @@ struct entry_value entry_value_blob(struct blob *take)
     return (struct entry_value){ .type = TYPE_STRING, .form = FORM_BLOB, .pointer = take };
 }
 
-/* In the entry if that stays in the slabs, also when an expiry comes; or if the key has left them already. */
+/* In the entry if that stays in the slabs, also when an expiry comes; or if the key has left them
+ * already. */
 bool entry_string_is_short(size_t n, size_t key_n)
 {
     size_t rest = sizeof(struct entry) + EXPIRY_SHORT + key_size(key_n);
@@ -101,9 +102,11 @@ static uint8_t *write_key(uint8_t *p, struct bytes key)
     return p + key.n;
 }
 
-struct entry *entry_new(struct bytes key, msec_t expire, const struct entry_value *v, uint32_t access)
+struct entry *entry_new(struct bytes key, msec_t expire, const struct entry_value *v,
+                        uint32_t access)
 {
-    size_t n = sizeof(struct entry) + expiry_size(expire) + key_size(key.n) + value_size(v->form, v->s.n);
+    size_t n =
+        sizeof(struct entry) + expiry_size(expire) + key_size(key.n) + value_size(v->form, v->s.n);
     struct entry *e = entry_alloc(n);
     e->head = head_make(v->type, v->form, access);
     (void)write_value(write_key(write_expiry(e, expire), key), v);
@@ -121,7 +124,8 @@ bool entry_fits(const struct entry *e, msec_t expire, const struct entry_value *
     unsigned form = head_form(e);
     size_t head_and_key = (size_t)(value - (const uint8_t *)e);
     size_t now = head_and_key + value_size(form, form_is_short(form) ? short_at(value).n : 0);
-    size_t then = head_and_key - entry_expiry_size(e) + expiry_size(expire) + value_size(v->form, v->s.n);
+    size_t then =
+        head_and_key - entry_expiry_size(e) + expiry_size(expire) + value_size(v->form, v->s.n);
     return class_of(now) == class_of(then);
 }
 

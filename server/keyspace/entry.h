@@ -1,13 +1,14 @@
 /* A key with its value in one allocation.
  *
- *   head  4 bytes:  type 3 bits | form 4 | has an expiry 1 | access 24 (LRU clock, or LFU minutes and counter)
- *   expiry 0, 6 or 14 bytes: ms since 1970 in 48 bits; all ones: the next 8 bytes have it (times beyond the year 10889)
- *   key    1 byte length (255: 4 more bytes have it), bytes
- *   value  by form: short string (1 byte length, 255: 2 more; bytes), integer of 2, 4 or 8 bytes, or an 8-byte pointer
+ *   head  4 bytes:  type 3 bits | form 4 | has an expiry 1 | access 24 (LRU clock, or LFU minutes
+ * and counter) expiry 0, 6 or 14 bytes: ms since 1970 in 48 bits; all ones: the next 8 bytes have
+ * it (times beyond the year 10889) key    1 byte length (255: 4 more bytes have it), bytes value by
+ * form: short string (1 byte length, 255: 2 more; bytes), integer of 2, 4 or 8 bytes, or an 8-byte
+ * pointer
  *
- * Nothing is aligned but the head. The size follows from the content, so nothing tells the allocator's class; a value is
- * changed in place only when the class stays the same. Access bits and all else are only written when they change,
- * so that reads leave a page as it is. */
+ * Nothing is aligned but the head. The size follows from the content, so nothing tells the
+ * allocator's class; a value is changed in place only when the class stays the same. Access bits
+ * and all else are only written when they change, so that reads leave a page as it is. */
 #pragma once
 
 #include "common/hash.h"
@@ -30,12 +31,12 @@ STATIC_ASSERT(FORM_INT32 < 16, "a form has 4 bits");
 STATIC_ASSERT(TYPES_N <= 8, "a type has 3 bits");
 STATIC_ASSERT(sizeof(struct entry) == 4, "the head");
 
-#define HEAD_EXPIRES (1u << 7)
+#define HEAD_EXPIRES      (1u << 7)
 #define HEAD_ACCESS_SHIFT 8
-#define EXPIRY_SHORT 6
-#define EXPIRY_LONG 14
-#define EXPIRY_ESCAPE 0xFFFFFFFFFFFFull
-#define LENGTH_ESCAPE 255u
+#define EXPIRY_SHORT      6
+#define EXPIRY_LONG       14
+#define EXPIRY_ESCAPE     0xFFFFFFFFFFFFull
+#define LENGTH_ESCAPE     255u
 
 static inline uint32_t head_make(enum value_type type, unsigned form, uint32_t access)
 {
@@ -143,6 +144,12 @@ static inline bool form_is_int(unsigned form)
     return form == ENC_INT || form == FORM_INT16 || form == FORM_INT32;
 }
 
+static inline bool entry_has_pointer(const struct entry *e) /* to a blob or an object */
+{
+    unsigned form = head_form(e);
+    return head_type(e) != TYPE_STRING || form == FORM_BLOB;
+}
+
 static inline struct bytes short_at(const uint8_t *value)
 {
     if (*value != LENGTH_ESCAPE)
@@ -203,24 +210,27 @@ static inline size_t entry_size(const struct entry *e)
 struct entry_value {
     enum value_type type;
     unsigned form;
-    struct bytes s;  /* short strings; may not lie in the entry that it goes to */
-    int64_t i;       /* integers */
-    void *pointer;   /* blobs and objects */
+    struct bytes s; /* short strings; may not lie in the entry that it goes to */
+    int64_t i;      /* integers */
+    void *pointer;  /* blobs and objects */
 };
 
 struct entry_value entry_value_i64(int64_t v);
-/* Bytes that become the value: embedded, or copied to a blob when too long for that next to a key of key_n bytes. */
+/* Bytes that become the value: embedded, or copied to a blob when too long for that next to a key
+ * of key_n bytes. */
 struct entry_value entry_value_string(struct bytes s, size_t key_n, enum value_encoding);
 struct entry_value entry_value_blob(struct blob *take);
 bool entry_string_is_short(size_t n, size_t key_n); /* a string of n bytes would be embedded */
 
-struct entry *entry_new(struct bytes key, msec_t expire, const struct entry_value *, uint32_t access);
+struct entry *entry_new(struct bytes key, msec_t expire, const struct entry_value *,
+                        uint32_t access);
 void entry_free(struct entry *); /* without its value's blob or object */
 /* True when the entry could take this expiry and value in place. */
 bool entry_fits(const struct entry *, msec_t expire, const struct entry_value *);
 /* Writes them; what the old value pointed to is the caller's. */
 void entry_overwrite(struct entry *, msec_t expire, const struct entry_value *, uint32_t access);
-/* Another expiry: in place if it fits, else a new entry that has all of the old one (which is freed). */
+/* Another expiry: in place if it fits, else a new entry that has all of the old one (which is
+ * freed). */
 struct entry *entry_with_expire(struct entry *take, msec_t expire);
 /* The same value, expiry and access under another key; the old entry is freed. */
 struct entry *entry_with_key(struct entry *take, struct bytes key);

@@ -1,17 +1,20 @@
 /* Eviction: which keys go when memory is over maxmemory.
  *
- * LRU and LFU are approximated as Redis does: a few keys are sampled, the best candidates are kept in a small pool from
- * one eviction to the next, and the best of the pool goes. The samples are the keys around a random position in
- * hash order, whose bucket is one cache line. Keys to expire soonest (volatile-ttl) need no sampling: the table
- * knows which comes first. A candidate of the pool is an entry's address that may have been freed or reused since; it is
- * only believed when the table still has it at its hash. */
+ * LRU and LFU are approximated as Redis does: a few keys are sampled, the best candidates are kept
+ * in a small pool from one eviction to the next, and the best of the pool goes. The samples are the
+ * keys around a random position in hash order, whose bucket is one cache line. Keys to expire
+ * soonest (volatile-ttl) need no sampling: the table knows which comes first. A candidate of the
+ * pool is an entry's address that may have been freed or reused since; it is only believed when the
+ * table still has it at its hash. */
 #include "common/alloc.h"
 #include "server/keyspace/inner.h"
 
 #define SAMPLES_MAX 64
-#define VOLATILE_BUCKETS 32 /* looked through for volatile keys before asking the segments that have some */
-#define CLOCK_EVERY 16      /* evictions */
-#define BLOBS_PENDING_MAX 4 /* blobs of a megabyte or more that are being freed: wait before taking more keys */
+#define VOLATILE_BUCKETS                                                                           \
+    32 /* looked through for volatile keys before asking the segments that have some */
+#define CLOCK_EVERY 16 /* evictions */
+#define BLOBS_PENDING_MAX                                                                          \
+    4 /* blobs of a megabyte or more that are being freed: wait before taking more keys */
 #define LAZYFREE_SLICE_US 200
 
 struct victim {
@@ -22,7 +25,8 @@ struct victim {
 
 static bool policy_is_allkeys(int policy)
 {
-    return policy == POLICY_ALLKEYS_LRU || policy == POLICY_ALLKEYS_LFU || policy == POLICY_ALLKEYS_RANDOM;
+    return policy == POLICY_ALLKEYS_LRU || policy == POLICY_ALLKEYS_LFU ||
+           policy == POLICY_ALLKEYS_RANDOM;
 }
 
 static unsigned sample(struct db *db, bool allkeys, void **items, unsigned max)
@@ -30,7 +34,8 @@ static unsigned sample(struct db *db, bool allkeys, void **items, unsigned max)
     struct prng *r = &db->ks->prng;
     if (allkeys)
         return table_sample(&db->table, prng_u64(r), TABLE_SAMPLE_ALL, max, items, max);
-    unsigned n = table_sample(&db->table, prng_u64(r), TABLE_SAMPLE_VOLATILE, VOLATILE_BUCKETS, items, max);
+    unsigned n =
+        table_sample(&db->table, prng_u64(r), TABLE_SAMPLE_VOLATILE, VOLATILE_BUCKETS, items, max);
     return n ? n : table_sample_due(&db->table, prng_u64(r), items, max);
 }
 
@@ -84,7 +89,8 @@ static void pool_fill(struct keyspace *ks, bool allkeys)
     }
 }
 
-/* Takes the best candidate out of the pool. One that has gone, or was used since it got its score, does not count. */
+/* Takes the best candidate out of the pool. One that has gone, or was used since it got its score,
+ * does not count. */
 static bool pool_take(struct keyspace *ks, bool allkeys, struct victim *ret_victim)
 {
     while (ks->pool_n > 0) {
@@ -184,7 +190,8 @@ bool ks_over_limit(const struct keyspace *ks, size_t not_counted)
     return used > not_counted && used - not_counted > ks->config->maxmemory;
 }
 
-/* maxmemory-eviction-tenacity as time: 0 to 0.5 ms in the first tenth, then 15 % more per step; 100: no limit. */
+/* maxmemory-eviction-tenacity as time: 0 to 0.5 ms in the first tenth, then 15 % more per step;
+ * 100: no limit. */
 static usec_t tenacity_us(int tenacity)
 {
     if (tenacity >= 100)
@@ -198,7 +205,8 @@ static usec_t tenacity_us(int tenacity)
 }
 
 /* Frees until below the limit, or the time is over. */
-static enum evict_result evict_until(struct keyspace *ks, size_t not_counted, usec_t (*clock_us)(void), usec_t start)
+static enum evict_result evict_until(struct keyspace *ks, size_t not_counted,
+                                     usec_t (*clock_us)(void), usec_t start)
 {
     usec_t limit = tenacity_us(ks->config->maxmemory_eviction_tenacity);
     for (unsigned n = 1; ks_over_limit(ks, not_counted); n++) {

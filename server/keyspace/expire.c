@@ -1,13 +1,14 @@
 /* Active expiry: removes keys when their time has come, not when somebody looks at them.
  *
- * The table knows for each bucket when its first key is due, and has the segments in a heap by that time, so the
- * cycle touches due buckets only and can say exactly when it wants to run again. Nothing is sampled. */
+ * The table knows for each bucket when its first key is due, and has the segments in a heap by that
+ * time, so the cycle touches due buckets only and can say exactly when it wants to run again.
+ * Nothing is sampled. */
 #include "server/keyspace/inner.h"
 
 /* A batch of one database; false when nothing was due. */
 static bool expire_some(struct db *db)
 {
-    enum { BATCH = 128 };
+    enum { BATCH = 256 };
     void *due[BATCH];
     const struct keyspace *ks = db->ks;
     if (table_next_due(&db->table) >= ks->now)

@@ -28,9 +28,9 @@ struct evict_candidate {
 struct keyspace {
     const struct ks_config *config;
     msec_t now;
-    uint32_t lru_now;   /* seconds, 24 bits */
-    uint16_t lfu_now;   /* minutes */
-    bool touching;      /* lookups write access bits */
+    uint32_t lru_now; /* seconds, 24 bits */
+    uint16_t lfu_now; /* minutes */
+    bool touching;    /* lookups write access bits */
     bool expire_passive, expire_blind, active_expire;
     int databases;
     struct ks_stats stats;
@@ -48,8 +48,9 @@ struct keyspace {
 };
 
 /* ---- access.c ---- */
-uint32_t access_new(const struct keyspace *);                       /* bits of a key that is born now */
-uint32_t access_overwritten(const struct keyspace *, uint32_t old); /* of one that gets another value */
+uint32_t access_new(const struct keyspace *); /* bits of a key that is born now */
+uint32_t access_overwritten(const struct keyspace *,
+                            uint32_t old); /* of one that gets another value */
 void access_touch_lfu(struct keyspace *, struct entry *);
 
 static inline bool policy_is_lfu(int policy)
@@ -68,15 +69,18 @@ static inline void access_touch(struct keyspace *ks, struct entry *e)
 }
 
 /* ---- keyspace.c ---- */
-static inline __attribute__((always_inline)) struct entry *db_find(const struct db *db, uint64_t hash, struct bytes key, struct table_at *ret_at)
+static inline __attribute__((always_inline)) struct entry *
+db_find(const struct db *db, uint64_t hash, struct bytes key, struct table_at *ret_at)
 {
     return table_find(&db->table, &entry_kind, hash, key, ret_at);
 }
 
-/* A key whose time has come goes now: removes it unless this node only hides it. True when it may not be seen. */
+/* A key whose time has come goes now: removes it unless this node only hides it. True when it may
+ * not be seen. */
 bool db_expire_if_due(struct db *, struct entry *, const struct table_at *);
 /* The key as a write sees it before it replaces the value: with hidden (expired but kept) ones. */
-struct entry *db_find_present(struct db *, uint64_t hash, struct bytes key, struct table_at *ret_at);
+struct entry *db_find_present(struct db *, uint64_t hash, struct bytes key,
+                              struct table_at *ret_at);
 struct entry *db_add(struct db *, uint64_t hash, struct entry *take); /* counts, notifies "new" */
 /* Takes the entry out, counts; its memory and value are the caller's. */
 void db_take_out(struct db *, struct entry *, const struct table_at *);
@@ -84,12 +88,13 @@ void db_take_out(struct db *, struct entry *, const struct table_at *);
 void db_drop(struct db *, struct entry *, const struct table_at *, enum notify_class why);
 void db_count_expire(struct db *, msec_t old, msec_t new);
 /* Sets a key: whatever was there is replaced. The heart of all ks_set_* and ks_replace_object. */
-struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, unsigned flags, msec_t expire);
+struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, unsigned flags,
+                     msec_t expire);
 
 /* ---- lazyfree.c ---- */
-void value_free(struct keyspace *, struct entry *, enum ks_del); /* what the entry points to */
+void value_free(struct keyspace *, struct entry *, enum ks_del);     /* what the entry points to */
 void entry_free_all(struct keyspace *, struct entry *, enum ks_del); /* and the entry */
-void lazyfree_db(struct db *);      /* takes the keys away, empties the database */
+void lazyfree_db(struct db *);        /* takes the keys away, empties the database */
 void lazyfree_all(struct keyspace *); /* finishes everything now */
 
 /* ---- evict.c ---- */

@@ -1,8 +1,10 @@
-/* Databases and their keys: finding, adding, replacing, removing (contract: keyspace.h, entries: entry.h).
+/* Databases and their keys: finding, adding, replacing, removing (contract: keyspace.h, entries:
+ * entry.h).
  *
- * Each database is one table of entries in hash order. What a command does to a key is one lookup; when an entry
- * must move to another size, the slot that the lookup found is rewritten. Expiry times are kept in the entry, and
- * by the table as "earliest of the bucket", which is all that the active expiry needs. */
+ * Each database is one table of entries in hash order. What a command does to a key is one lookup;
+ * when an entry must move to another size, the slot that the lookup found is rewritten. Expiry
+ * times are kept in the entry, and by the table as "earliest of the bucket", which is all that the
+ * active expiry needs. */
 #include "server/keyspace/keyspace.h"
 
 #include "common/alloc.h"
@@ -10,7 +12,8 @@
 
 #define SECONDS_MASK 0xFFFFFFu
 
-struct keyspace *ks_new(int databases, const struct ks_config *borrowed, const struct ks_hooks *copied)
+struct keyspace *ks_new(int databases, const struct ks_config *borrowed,
+                        const struct ks_hooks *copied)
 {
     ASSERT(databases > 0);
     struct keyspace *ks = mem_zalloc(sizeof *ks + (size_t)databases * sizeof ks->dbs[0]);
@@ -155,7 +158,8 @@ void db_drop(struct db *db, struct entry *e, const struct table_at *at, enum not
     entry_free_all(ks, e, lazy ? KS_DEL_LAZY : KS_DEL_SYNC);
 }
 
-__attribute__((noinline)) bool db_expire_if_due(struct db *db, struct entry *e, const struct table_at *at)
+__attribute__((noinline)) bool db_expire_if_due(struct db *db, struct entry *e,
+                                                const struct table_at *at)
 {
     const struct keyspace *ks = db->ks;
     if (!entry_is_expired(e, ks->now) || ks->expire_blind)
@@ -173,8 +177,8 @@ bool ks_is_expired(const struct keyspace *ks, const struct entry *e)
 /* ---- lookup ---- */
 
 /* The key as everybody may see it; nothing counted, nothing touched. */
-static inline __attribute__((always_inline)) struct entry *find_visible(struct db *db, struct bytes key,
-                                                                        struct table_at *ret_at)
+static inline __attribute__((always_inline)) struct entry *
+find_visible(struct db *db, struct bytes key, struct table_at *ret_at)
 {
     struct entry *e = db_find(db, hash_bytes(key), key, ret_at);
     if (e && __builtin_expect(e->head & HEAD_EXPIRES, 0) && db_expire_if_due(db, e, ret_at))
@@ -182,7 +186,8 @@ static inline __attribute__((always_inline)) struct entry *find_visible(struct d
     return e;
 }
 
-struct entry *db_find_present(struct db *db, uint64_t hash, struct bytes key, struct table_at *ret_at)
+struct entry *db_find_present(struct db *db, uint64_t hash, struct bytes key,
+                              struct table_at *ret_at)
 {
     struct entry *e = db_find(db, hash, key, ret_at);
     if (e && e->head & HEAD_EXPIRES && db_expire_if_due(db, e, ret_at) && !db->ks->expire_passive)
@@ -201,8 +206,9 @@ static __attribute__((noinline)) void count_miss(struct db *db, struct bytes key
 struct entry *ks_find(struct db *db, struct bytes key, unsigned flags)
 {
     struct table_at at;
-    struct entry *e = flags & KS_EXPIRED_TOO ? table_find(&db->table, &entry_kind, ks_hash(key), key, &at)
-                                             : find_visible(db, key, &at);
+    struct entry *e = flags & KS_EXPIRED_TOO
+                          ? table_find(&db->table, &entry_kind, ks_hash(key), key, &at)
+                          : find_visible(db, key, &at);
     if (!e) {
         count_miss(db, key, flags);
         return NULL;
@@ -259,7 +265,8 @@ void ks_prefetch_entry(const struct db *db, uint64_t hash)
 
 /* ---- setting and deleting ---- */
 
-struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *v, unsigned flags, msec_t expire)
+struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *v, unsigned flags,
+                     msec_t expire)
 {
     struct keyspace *ks = db->ks;
     uint64_t hash = hash_bytes(key);
@@ -274,7 +281,8 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
     uint32_t access = access_overwritten(ks, head_access(e));
     enum ks_del how = ks->config->lazyfree_lazy_server_del ? KS_DEL_LAZY : KS_DEL_SYNC;
     if (entry_fits(e, expire, v)) {
-        value_free(ks, e, how);
+        if (entry_has_pointer(e))
+            value_free(ks, e, how);
         entry_overwrite(e, expire, v, access);
         if (old != expire)
             table_replace(&db->table, &at, e, due_of(expire));
@@ -289,7 +297,8 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
     return e;
 }
 
-/* Nobody sees a key of this name, but on a replica an expired one may still be there, whose DEL is yet to come. */
+/* Nobody sees a key of this name, but on a replica an expired one may still be there, whose DEL is
+ * yet to come. */
 static void make_way(struct db *db, uint64_t hash, struct bytes key)
 {
     struct table_at at;
@@ -302,14 +311,15 @@ static void make_way(struct db *db, uint64_t hash, struct bytes key)
     entry_free_all(db->ks, hidden, KS_DEL_LAZY);
 }
 
-static struct entry_value object_value(enum value_type type, enum value_encoding encoding, void *object)
+static struct entry_value object_value(enum value_type type, enum value_encoding encoding,
+                                       void *object)
 {
     ASSERT(type != TYPE_STRING);
     return (struct entry_value){ .type = type, .form = encoding, .pointer = object };
 }
 
-struct entry *ks_add_object(struct db *db, struct bytes key, enum value_type type, enum value_encoding encoding,
-                            void *take)
+struct entry *ks_add_object(struct db *db, struct bytes key, enum value_type type,
+                            enum value_encoding encoding, void *take)
 {
     struct entry_value v = object_value(type, encoding, take);
     uint64_t hash = hash_bytes(key);
@@ -317,8 +327,8 @@ struct entry *ks_add_object(struct db *db, struct bytes key, enum value_type typ
     return db_add(db, hash, entry_new(key, NO_EXPIRE, &v, access_new(db->ks)));
 }
 
-struct entry *ks_replace_object(struct db *db, struct bytes key, enum value_type type, enum value_encoding encoding,
-                                void *take, unsigned flags)
+struct entry *ks_replace_object(struct db *db, struct bytes key, enum value_type type,
+                                enum value_encoding encoding, void *take, unsigned flags)
 {
     struct entry_value v = object_value(type, encoding, take);
     return db_put(db, key, &v, flags, NO_EXPIRE);
@@ -366,7 +376,8 @@ struct entry *ks_copy(struct db *from, struct bytes key, struct db *to, struct b
     } else if (form_is_int(form)) {
         v.i = int_at(value, form);
     } else {
-        v = entry_value_string(short_at(value), to_key.n, (enum value_encoding)form); /* a longer key may not leave room */
+        v = entry_value_string(short_at(value), to_key.n,
+                               (enum value_encoding)form); /* a longer key may not leave room */
     }
     return db_add(to, to_hash, entry_new(to_key, expiry_get(e), &v, access_new(to->ks)));
 }

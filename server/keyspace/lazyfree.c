@@ -1,21 +1,22 @@
 /* Freeing what keys pointed to: at once, or bit by bit between commands.
  *
- * A large collection or a whole database goes to a queue in O(1); ks_lazyfree_step works it off in slices of some tens of
- * microseconds. Blobs look after themselves (common/blob.h: large ones are freed by a thread). */
+ * A large collection or a whole database goes to a queue in O(1); ks_lazyfree_step works it off in
+ * slices of some tens of microseconds. Blobs look after themselves (common/blob.h: large ones are
+ * freed by a thread). */
 #include "common/alloc.h"
 #include "server/keyspace/inner.h"
 
-#define LAZY_MIN 64       /* elements: below, freeing costs less than queueing */
+#define LAZY_MIN       64 /* elements: below, freeing costs less than queueing */
 #define SLICE_ELEMENTS 256
 
 struct garbage {
     struct garbage *next;
-    uint64_t counted;    /* objects that are in garbage_pending for it */
-    void *object;        /* a collection, else the table */
+    uint64_t counted; /* objects that are in garbage_pending for it */
+    void *object;     /* a collection, else the table */
     enum value_type type;
     enum value_encoding encoding;
     struct table table;
-    uint64_t pos;        /* table_clear_some */
+    uint64_t pos; /* table_clear_some */
 };
 
 static void queue(struct keyspace *ks, struct garbage *g)
@@ -63,7 +64,8 @@ void value_free(struct keyspace *ks, struct entry *e, enum ks_del how)
 
 void entry_free_all(struct keyspace *ks, struct entry *e, enum ks_del how)
 {
-    value_free(ks, e, how);
+    if (entry_has_pointer(e))
+        value_free(ks, e, how);
     entry_free(e);
 }
 

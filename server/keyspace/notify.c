@@ -1,4 +1,5 @@
-/* Keyspace events: the letters of notify-keyspace-events, and the filter before the node hears of one. */
+/* Keyspace events: the letters of notify-keyspace-events, and the filter before the node hears of
+ * one. */
 #include <errno.h>
 
 #include "server/keyspace/inner.h"
@@ -6,10 +7,12 @@
 static const struct {
     char letter;
     unsigned flag;
-} letters[] = { /* in the order in which CONFIG GET prints them */
-    { 'g', NOTIFY_GENERIC }, { '$', NOTIFY_STRING },   { 'l', NOTIFY_LIST },     { 's', NOTIFY_SET },
-    { 'h', NOTIFY_HASH },    { 'z', NOTIFY_ZSET },     { 'x', NOTIFY_EXPIRED },  { 'e', NOTIFY_EVICTED },
-    { 't', NOTIFY_STREAM },  { 'd', NOTIFY_MODULE },   { 'n', NOTIFY_NEW },      { 'K', NOTIFY_KEYSPACE },
+} letters[] = {
+    /* in the order in which CONFIG GET prints them */
+    { 'g', NOTIFY_GENERIC },  { '$', NOTIFY_STRING },   { 'l', NOTIFY_LIST },
+    { 's', NOTIFY_SET },      { 'h', NOTIFY_HASH },     { 'z', NOTIFY_ZSET },
+    { 'x', NOTIFY_EXPIRED },  { 'e', NOTIFY_EVICTED },  { 't', NOTIFY_STREAM },
+    { 'd', NOTIFY_MODULE },   { 'n', NOTIFY_NEW },      { 'K', NOTIFY_KEYSPACE },
     { 'E', NOTIFY_KEYEVENT }, { 'm', NOTIFY_KEY_MISS },
 };
 #define LETTERS_N (sizeof letters / sizeof letters[0])

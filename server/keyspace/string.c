@@ -3,11 +3,18 @@
 #include "common/num.h"
 #include "server/keyspace/inner.h"
 
-struct entry *ks_set_string(struct db *db, struct bytes key, struct bytes value, unsigned flags, msec_t expire)
+/* Cheap, and true for all numbers. */
+static bool may_be_i64(struct bytes s)
+{
+    return s.n - 1 < NUM_I64_MAX && ((unsigned char)(s.p[0] - '0') < 10 || s.p[0] == '-');
+}
+
+struct entry *ks_set_string(struct db *db, struct bytes key, struct bytes value, unsigned flags,
+                            msec_t expire)
 {
     struct entry_value v;
     int64_t i;
-    if (!(flags & (KS_RAW | KS_NO_INT)) && value.n <= NUM_I64_MAX && num_parse_i64(value, &i)) {
+    if (!(flags & (KS_RAW | KS_NO_INT)) && may_be_i64(value) && num_parse_i64(value, &i)) {
         v = entry_value_i64(i);
     } else {
         bool raw = flags & KS_RAW || value.n > ENC_EMBSTR_MAX;
@@ -22,7 +29,8 @@ struct entry *ks_set_i64(struct db *db, struct bytes key, int64_t i, unsigned fl
     return db_put(db, key, &v, flags, expire);
 }
 
-struct entry *ks_set_blob(struct db *db, struct bytes key, struct blob *take, unsigned flags, msec_t expire)
+struct entry *ks_set_blob(struct db *db, struct bytes key, struct blob *take, unsigned flags,
+                          msec_t expire)
 {
     if (take->n < BLOB_MIN) {
         struct entry *e = ks_set_string(db, key, blob_bytes(take), flags, expire);
@@ -94,6 +102,7 @@ struct entry *ks_string_extend(struct db *db, struct bytes key, size_t n, char *
         v = entry_value_blob(b);
     }
     e = db_put(db, key, &v, KS_KEEP_TTL, NO_EXPIRE);
-    *ret_p = v.form == FORM_BLOB ? ((struct blob *)v.pointer)->data : (char *)short_at(value_at(e)).p;
+    *ret_p =
+        v.form == FORM_BLOB ? ((struct blob *)v.pointer)->data : (char *)short_at(value_at(e)).p;
     return e;
 }

@@ -1,19 +1,20 @@
 /* Connections: their table, their input, and how they end.
  *
- *            accepted / connected
- *                   |
- *                 OPEN --- conn_close_after_output, or the peer's end ---> FINISHING (10 s at most)
- *                   |                                                          | all output sent
- *        conn_close, error                                 peer ended already? | no: write side shut
- *                   |                                          | yes           v
- *                   +------------------> CLOSING <-------------+-------- LINGERING (input is dropped)
- *                                           | nothing of it is in the kernel
- *                                           v
- *                                         freed
+ *     accepted / connected
+ *            |
+ *          OPEN -- conn_close_after_output, or the peer ended --> FINISHING (10 s at most)
+ *            |                                                       | all output is sent
+ *            | conn_close, error                   the peer ended -- + -- it did not: shut our side
+ *            v                                           |                      v
+ *         CLOSING <--------------------------------------+---------------- LINGERING (drops input)
+ *            | nothing of it is in the kernel
+ *            v
+ *          freed
  *
- * LINGERING is there because closing a socket with unread input makes the kernel send RST, which can destroy the
- * last reply before the peer read it. The owner hears `closed` once, at the end of the turn in which CLOSING or
- * LINGERING began; only a receive into the owner's own memory delays that until the kernel gave it back. */
+ * LINGERING is there because closing a socket with unread input makes the kernel send RST, which
+ * can destroy the last reply before the peer read it. The owner hears `closed` once, at the end of
+ * the turn in which CLOSING or LINGERING began; only a receive into the owner's own memory delays
+ * that until the kernel gave it back. */
 #include "server/loop/loop.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 #include "common/assert.h"
 #include "server/loop/backend.h"
 
-#define SLOT_NONE UINT32_MAX
+#define SLOT_NONE       UINT32_MAX
 #define GENERATION_MASK 0xffffffu /* what a completion's tag has room for */
 
 STATIC_ASSERT(sizeof(struct conn) <= 320, "idle connections are cheap");
@@ -229,7 +230,8 @@ static bool settle(struct conn *c)
 bool conns_settle(struct io *io)
 {
     bool told = false;
-    for (size_t i = 0; i < io->ending.n; i++) /* owners that hear of an end may close others: the list grows */
+    for (size_t i = 0; i < io->ending.n;
+         i++) /* owners that hear of an end may close others: the list grows */
         told |= settle(io->ending.v[i]);
     return told;
 }
@@ -240,7 +242,8 @@ bool conns_sweep(struct io *io)
     bool due = false;
     for (size_t i = 0; i < io->ending.n; i++) {
         struct conn *c = io->ending.v[i];
-        bool is_due = has_finished(c) || (c->flags & (CONN_CLOSING | CONN_CANCELLED)) == CONN_CLOSING;
+        bool is_due =
+            has_finished(c) || (c->flags & (CONN_CLOSING | CONN_CANCELLED)) == CONN_CLOSING;
         bool unheard = (c->flags & CONN_LINGERING) && (c->flags & CONN_OWNED);
         due |= is_due;
         if ((c->flags & CONN_CANCELLED) && c->inflight == 0 && !(c->flags & CONN_OWNED)) {
@@ -361,37 +364,10 @@ void conn_connected(struct conn *c, int err)
 
 /* ---- input ---- */
 
-static bool place(struct conn *c, const char **p, size_t *n)
-{
-    size_t k = *n < c->into_n ? *n : c->into_n;
-    memcpy(c->into, *p, k);
-    *p += k;
-    *n -= k;
-    conn_placed(c, k);
-    return *n > 0 && !conn_drops_input(c);
-}
-
-bool conn_deliver(struct conn *c, const char *p, size_t n)
+/* n bytes, at most into_n, are where `into` points. */
+static void place_told(struct conn *c, size_t n)
 {
     struct io *io = c->io;
-    io->stats.read_events++;
-    io->stats.bytes_in += n;
-    if (conn_drops_input(c))
-        return false;
-    while (c->into_n) { /* came before the receive into place was under way */
-        if (!place(c, &p, &n))
-            return false;
-    }
-    io->gathered += n;
-    io->handed_out = true;
-    io->handler.input(c->owner, bytes_of(p, n));
-    return true;
-}
-
-void conn_placed(struct conn *c, size_t n)
-{
-    struct io *io = c->io;
-    ASSERT(n <= c->into_n);
     c->into += n;
     c->into_n -= n;
     if (c->into_n == 0) {
@@ -400,18 +376,65 @@ void conn_placed(struct conn *c, size_t n)
     }
     if (conn_drops_input(c))
         return;
-    io->handed_out = true;
     io->handler.input_placed(c->owner, n);
 }
 
-void conn_recv_into(struct conn *c, char *dst, size_t n)
+static bool hand_out(struct conn *c, const char *p, size_t n)
+{
+    struct io *io = c->io;
+    while (c->into_n && n) { /* came before the receive into place was under way */
+        size_t k = n < c->into_n ? n : c->into_n;
+        memcpy(c->into, p, k);
+        p += k;
+        n -= k;
+        place_told(c, k);
+    }
+    if (n == 0 || conn_drops_input(c))
+        return false;
+    io->handler.input(c->owner, bytes_of(p, n));
+    return true;
+}
+
+static void count_input(struct io *io, size_t n)
+{
+    io->stats.read_events++;
+    io->stats.bytes_in += n;
+    io->gathered += n;
+}
+
+bool conn_deliver(struct conn *c, const char *p, size_t n)
+{
+    count_input(c->io, n);
+    return conn_drops_input(c) ? false : hand_out(c, p, n);
+}
+
+bool conn_placed(struct conn *c, size_t n, const char *tail)
+{
+    size_t k = n < c->into_n ? n : c->into_n;
+    count_input(c->io, n);
+    place_told(c, k);
+    return n > k && !conn_drops_input(c) && hand_out(c, tail, n - k);
+}
+
+static void receive_into(struct conn *c, char *dst, size_t n, uint8_t tail_n)
 {
     ASSERT(c->into_n == 0);
     if (n == 0 || conn_drops_input(c))
         return;
     c->into = dst;
     c->into_n = n;
+    c->tail_n = tail_n;
     conn_attend(c);
+}
+
+void conn_recv_into(struct conn *c, char *dst, size_t n)
+{
+    receive_into(c, dst, n, 0);
+}
+
+void conn_recv_bulk(struct conn *c, char *dst, size_t n)
+{
+    receive_into(c, dst, n, sizeof c->tail);
 }
 
 static void flag_set(struct conn *c, uint32_t flag, bool on)
@@ -452,7 +475,8 @@ void conn_set_owner(struct conn *c, void *owner)
     c->owner = owner;
 }
 
-static const char *name_of(struct conn *c, char **cached, int (*get)(int, struct sockaddr *, socklen_t *))
+static const char *name_of(struct conn *c, char **cached,
+                           int (*get)(int, struct sockaddr *, socklen_t *))
 {
     if (*cached)
         return *cached;

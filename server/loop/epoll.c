@@ -1,11 +1,12 @@
-/* The epoll backend, for where io_uring is denied. Same behaviour, more system calls: one receive per connection
- * that has bytes, one send per connection that has output.
+/* The epoll backend, for where io_uring is denied. Same behaviour, more system calls: one receive
+ * per connection that has bytes, one send per connection that has output.
  *
- * Level-triggered: an event says "there is something", one receive of LOOP_BUF_BYTES usually takes all of it, and
- * what is left is reported again, so that nobody has to read until EAGAIN and nobody starves. Input of all
- * connections of a turn is received one behind the other into one stretch of memory, which stays in the cache.
- * c->events is what the kernel watches for; 0 means that it does not know the descriptor, as hang-ups are reported
- * whether asked for or not and would spin for a connection that is not to be read. */
+ * Level-triggered: an event says "there is something", one receive of LOOP_BUF_BYTES usually takes
+ * all of it, and what is left is reported again, so that nobody has to read until EAGAIN and nobody
+ * starves. Input of all connections of a turn is received one behind the other into one stretch of
+ * memory, which stays in the cache. c->events is what the kernel watches for; 0 means that it does
+ * not know the descriptor, as hang-ups are reported whether asked for or not and would spin for a
+ * connection that is not to be read. */
 #define _GNU_SOURCE
 #include "server/loop/backend.h"
 
@@ -18,10 +19,10 @@
 
 #include "common/alloc.h"
 
-#define EPOLL_EVENTS 512                /* taken by one wait */
-#define INPUT_BYTES (LOOP_GATHER_BYTES + LOOP_BUF_BYTES)
-#define RECEIVES_MAX 4                  /* of one connection in a turn */
-#define ACCEPTS_MAX 64                  /* of one listener in a turn */
+#define EPOLL_EVENTS 512 /* taken by one wait */
+#define INPUT_BYTES  (LOOP_GATHER_BYTES + LOOP_BUF_BYTES)
+#define RECEIVES_MAX 4  /* of one connection in a turn */
+#define ACCEPTS_MAX  64 /* of one listener in a turn */
 
 enum tag { TAG_WAKE, TAG_LISTENER, TAG_CONN };
 
@@ -68,31 +69,48 @@ static void receive_failed(struct conn *c, ssize_t n, int err)
         conn_end(c, err);
 }
 
-/* Straight into the owner's memory. True when there may be more. */
+/* The stretch for input has room for one receive. */
+static char *input_room(struct io *io)
+{
+    struct poller *p = io->backend;
+    if (INPUT_BYTES - p->input_used < LOOP_BUF_BYTES)
+        loop_execute(io);
+    return p->input + p->input_used;
+}
+
+static void input_lent(struct io *io, size_t n)
+{
+    struct poller *p = io->backend;
+    p->input_used += (n + 63) & ~(size_t)63;
+}
+
+/* Straight into the owner's memory, and what follows behind the input of others. True when there
+ * may be more. */
 static bool receive_into(struct conn *c)
 {
     struct io *io = c->io;
+    char *behind = input_room(io);
+    if (!conn_reads(c) || !c->into_n) /* executing may change what is wanted */
+        return true;
     size_t want = c->into_n < LOOP_INTO_MAX ? c->into_n : LOOP_INTO_MAX;
-    ssize_t n = recv(c->fd, c->into, want, 0);
+    struct iovec iov[2] = { { c->into, want }, { behind, want == c->into_n ? LOOP_BUF_BYTES : 0 } };
+    ssize_t n = readv(c->fd, iov, 2);
     io->stats.syscalls++;
     if (n <= 0) {
         receive_failed(c, n, errno);
         return false;
     }
-    io->stats.read_events++;
-    io->stats.bytes_in += (size_t)n;
-    io->gathered += (size_t)n;
-    conn_placed(c, (size_t)n);
-    return (size_t)n == want;
+    if (conn_placed(c, (size_t)n, behind))
+        input_lent(io, (size_t)n - want);
+    return (size_t)n == want + iov[1].iov_len;
 }
 
 static bool receive_buffered(struct conn *c)
 {
     struct io *io = c->io;
-    struct poller *p = io->backend;
-    if (INPUT_BYTES - p->input_used < LOOP_BUF_BYTES)
-        loop_execute(io);
-    char *to = p->input + p->input_used;
+    char *to = input_room(io);
+    if (!conn_reads(c) || (c->into_n && !conn_drops_input(c)))
+        return true;
     ssize_t n = recv(c->fd, to, LOOP_BUF_BYTES, 0);
     io->stats.syscalls++;
     if (n <= 0) {
@@ -100,7 +118,7 @@ static bool receive_buffered(struct conn *c)
         return false;
     }
     if (conn_deliver(c, to, (size_t)n))
-        p->input_used += ((size_t)n + 63) & ~(size_t)63;
+        input_lent(io, (size_t)n);
     return n == LOOP_BUF_BYTES;
 }
 
@@ -169,7 +187,8 @@ static int epoll_connect(struct conn *c, const struct sockaddr *addr, socklen_t 
     if (flags < 0 || fcntl(c->fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
     if (connect(c->fd, addr, n) < 0 && errno != EINPROGRESS)
-        c->err = errno; /* told from the next turn on, like the others: the descriptor reports a hang-up at once */
+        c->err = errno; /* told from the next turn on, like the others: the descriptor reports a
+                           hang-up at once */
     conn_attend(c);
     return 0;
 }
@@ -196,7 +215,8 @@ static int epoll_listen(struct listener *l)
     int flags = fcntl(l->fd, F_GETFL);
     if (flags < 0 || fcntl(l->fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
-    int r = control(l->io, EPOLL_CTL_ADD, l->fd, EPOLLIN, tag_of(TAG_LISTENER, l->generation, l->index));
+    int r = control(l->io, EPOLL_CTL_ADD, l->fd, EPOLLIN,
+                    tag_of(TAG_LISTENER, l->generation, l->index));
     l->armed = r == 0;
     return r;
 }
@@ -236,7 +256,9 @@ static void on_acceptable(struct io *io, uint32_t index, uint32_t generation)
 static void epoll_turn_wait(struct io *io, usec_t timeout)
 {
     struct poller *p = io->backend;
-    int ms = timeout == INT64_MAX ? -1 : timeout > 3600 * (usec_t)1000000 ? 3600 * 1000 : (int)((timeout + 999) / 1000);
+    int ms = timeout == INT64_MAX               ? -1
+             : timeout > 3600 * (usec_t)1000000 ? 3600 * 1000
+                                                : (int)((timeout + 999) / 1000);
     p->n_ready = epoll_wait(p->fd, p->ready, EPOLL_EVENTS, ms);
     io->stats.syscalls++;
     if (p->n_ready < 0)
@@ -266,7 +288,8 @@ static void epoll_collect(struct io *io)
     struct poller *p = io->backend;
     for (int i = 0; i < p->n_ready; i++) {
         struct epoll_event e = p->ready[i];
-        uint32_t index = (uint32_t)e.data.u64, generation = (uint32_t)(e.data.u64 >> 32) & 0xffffffu;
+        uint32_t index = (uint32_t)e.data.u64,
+                 generation = (uint32_t)(e.data.u64 >> 32) & 0xffffffu;
         enum tag tag = (enum tag)(e.data.u64 >> 56);
         if (tag == TAG_CONN) {
             struct conn *c = conn_of(io, index, generation);
@@ -313,7 +336,8 @@ static int epoll_start(struct io *io)
     io->backend = p;
     if (control(io, EPOLL_CTL_ADD, io->wake_fd, EPOLLIN, tag_of(TAG_WAKE, 0, 0)) < 0)
         return start_failed(io, p, "epoll_ctl");
-    p->input = mmap(NULL, INPUT_BYTES, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
+    p->input = mmap(NULL, INPUT_BYTES, PROT_READ | PROT_WRITE,
+                    MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
     if (p->input == MAP_FAILED)
         return start_failed(io, p, "mmap");
     (void)madvise(p->input, INPUT_BYTES, MADV_DONTFORK);
@@ -330,10 +354,17 @@ static void epoll_stop(struct io *io)
     io->backend = NULL;
 }
 
+static void epoll_forked(struct io *io)
+{
+    struct poller *p = io->backend;
+    (void)close(p->fd);
+}
+
 const struct backend_ops epoll_backend = {
     .name = "epoll",
     .start = epoll_start,
     .stop = epoll_stop,
+    .forked = epoll_forked,
     .wait = epoll_turn_wait,
     .collect = epoll_collect,
     .executed = epoll_executed,

@@ -1,7 +1,8 @@
 /* Listeners: sockets that accept. TCP_NODELAY is set here once, as accepted sockets inherit it.
  *
- * When accepting fails because something ran out (descriptors, memory), the connection stays in the kernel's queue
- * and would be reported again at once: the listener rests for LOOP_ACCEPT_RETRY_US instead of spinning. */
+ * When accepting fails because something ran out (descriptors, memory), the connection stays in the
+ * kernel's queue and would be reported again at once: the listener rests for LOOP_ACCEPT_RETRY_US
+ * instead of spinning. */
 #include "server/loop/loop.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include "common/log.h"
 #include "server/loop/backend.h"
 
-#define BIND_RETRY_US (2 * 1000)
+#define BIND_RETRY_US    (2 * 1000)
 #define BIND_PATIENCE_US (150 * 1000)
 
 static uint32_t listener_slot(struct io *io)
@@ -29,7 +30,8 @@ static uint32_t listener_slot(struct io *io)
 }
 
 /* Takes over fd and, when it succeeds, path. */
-static int listener_new(struct io *io, int fd, char *path, int backlog, struct listener **ret_listener)
+static int listener_new(struct io *io, int fd, char *path, int backlog,
+                        struct listener **ret_listener)
 {
     if (listen(fd, backlog) < 0)
         return -errno;
@@ -51,8 +53,9 @@ static int listener_new(struct io *io, int fd, char *path, int backlog, struct l
     return 0;
 }
 
-/* When a process with an io_uring is killed, the kernel lets go of its listening sockets some 10 ms after it is
- * gone. A server that is restarted at once must not trip over its own ghost; once it runs, it does not wait. */
+/* When a process with an io_uring is killed, the kernel lets go of its listening sockets some 10 ms
+ * after it is gone. A server that is restarted at once must not trip over its own ghost; once it
+ * runs, it does not wait. */
 static int bind_patiently(const struct io *io, int fd, const struct sockaddr *a, socklen_t n)
 {
     for (usec_t waited = 0;; waited += BIND_RETRY_US) {
@@ -64,7 +67,8 @@ static int bind_patiently(const struct io *io, int fd, const struct sockaddr *a,
     }
 }
 
-int io_listen_tcp(struct io *io, const char *addr, int port, int backlog, struct listener **ret_listener)
+int io_listen_tcp(struct io *io, const char *addr, int port, int backlog,
+                  struct listener **ret_listener)
 {
     struct sockaddr_storage a;
     socklen_t n;
@@ -87,7 +91,8 @@ int io_listen_tcp(struct io *io, const char *addr, int port, int backlog, struct
     return r;
 }
 
-/* A path left behind by a process that is gone would make bind fail; anything but a socket is not ours to remove. */
+/* A path left behind by a process that is gone would make bind fail; anything but a socket is not
+ * ours to remove. */
 static void remove_stale_socket(const char *path)
 {
     struct stat st;
@@ -95,7 +100,8 @@ static void remove_stale_socket(const char *path)
         (void)unlink(path);
 }
 
-int io_listen_unix(struct io *io, const char *path, unsigned perm, int backlog, struct listener **ret_l)
+int io_listen_unix(struct io *io, const char *path, unsigned perm, int backlog,
+                   struct listener **ret_l)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     size_t n = strlen(path);
@@ -134,7 +140,8 @@ void listener_close(struct listener *l)
 {
     struct io *io = l->io;
     io->ops->unlisten(l);
-    (void)shutdown(l->fd, SHUT_RDWR); /* the port is free at once, whoever else holds the descriptor */
+    (void)shutdown(l->fd,
+                   SHUT_RDWR); /* the port is free at once, whoever else holds the descriptor */
     (void)close(l->fd);
     l->fd = -1;
     if (l->is_unix)

@@ -1,7 +1,8 @@
 /* The turn: wait, gather, execute, prepare the output, wait again (server/io.h tells the contract).
  *
- * Everything a turn did to connections (output, pauses, closes) is only noted while it runs and carried out at its
- * end, in one go: the sends of all connections are part of the system call that waits. */
+ * Everything a turn did to connections (output, pauses, closes) is only noted while it runs and
+ * carried out at its end, in one go: the sends of all connections are part of the system call that
+ * waits. */
 #include "server/loop/loop.h"
 
 #include <errno.h>
@@ -83,6 +84,21 @@ void io_free(struct io *io)
     mem_free(io);
 }
 
+void io_child_close(struct io *io, const struct conn *keep)
+{
+    io->ops->forked(io);
+    (void)close(io->wake_fd);
+    for (uint32_t i = 0; i < io->n_listeners; i++) {
+        if (io->listeners[i])
+            (void)close(io->listeners[i]->fd);
+    }
+    for (uint32_t i = 0; i < io->n_slots; i++) {
+        const struct conn *c = io->slots[i].conn;
+        if (c && c != keep)
+            (void)close(c->fd);
+    }
+}
+
 const char *io_backend_name(const struct io *io)
 {
     return io->ops->name;
@@ -120,7 +136,6 @@ void io_refresh_now(struct io *io)
 
 void loop_execute(struct io *io)
 {
-    io->handed_out = false;
     io->gathered = 0;
     io->handler.execute(io->handler.ctx);
     io->ops->executed(io);
@@ -143,7 +158,8 @@ static bool carry_out(struct io *io)
     out_release_window(io);
     attend_all(io, &io->attention_first);
     attend_all(io, &io->attention);
-    return conns_sweep(io); /* some broke while sending, or sent their last: their owners hear it at once */
+    return conns_sweep(
+        io); /* some broke while sending, or sent their last: their owners hear it at once */
 }
 
 static usec_t min_time(usec_t a, usec_t b)
@@ -162,7 +178,8 @@ static usec_t end_turn(struct io *io)
 {
     (void)conns_settle(io);
     usec_t deadline = io->handler.before_wait(io->handler.ctx);
-    /* An owner that hears of an end now may want another deadline than it just gave: ask again at once. */
+    /* An owner that hears of an end now may want another deadline than it just gave: ask again at
+     * once. */
     bool at_once = conns_settle(io);
     at_once |= carry_out(io);
     if (at_once || atomic_load_explicit(&io->stop, memory_order_relaxed))

@@ -1,7 +1,8 @@
 /* The inside of the loop: what its files share. Nothing outside server/loop includes this.
  *
- * struct io owns everything; a connection is an index and a generation to the kernel (struct slot) and a pointer to
- * us. Hot fields come first in struct conn: one turn of a request touches its first two cache lines. */
+ * struct io owns everything; a connection is an index and a generation to the kernel (struct slot)
+ * and a pointer to us. Hot fields come first in struct conn: one turn of a request touches its
+ * first two cache lines. */
 #pragma once
 
 #include <netinet/in.h>
@@ -11,21 +12,23 @@
 
 #include "server/io.h"
 
-#define LOOP_BUF_BYTES (16 * 1024)        /* one receive */
-#define LOOP_GATHER_BYTES (1024 * 1024)   /* input of a turn after which `execute` is called */
-#define LOOP_FINISH_US (10 * 1000 * 1000) /* what conn_close_after_output waits for a peer */
-#define LOOP_STOP_US (1000 * 1000)        /* what io_stop waits for output to leave */
-#define LOOP_ACCEPT_RETRY_US (100 * 1000) /* pause of a listener after EMFILE and friends */
-#define LOOP_INTO_MAX (1024 * 1024)       /* one receive straight into place; progress is told after each */
+#define LOOP_BUF_BYTES       (16 * 1024)   /* one receive */
+#define LOOP_GATHER_BYTES    (1024 * 1024) /* input of a turn after which `execute` is called */
+#define LOOP_FINISH_US       (10 * 1000 * 1000) /* what conn_close_after_output waits for a peer */
+#define LOOP_STOP_US         (1000 * 1000)      /* what io_stop waits for output to leave */
+#define LOOP_ACCEPT_RETRY_US (100 * 1000)       /* pause of a listener after EMFILE and friends */
+#define LOOP_INTO_MAX                                                                              \
+    (1024 * 1024) /* one receive straight into place; progress is told after each */
 
 #define OUT_BLOCK_BYTES (64 * 1024) /* a shared output block with its header */
-#define OUT_POOL_MAX 64             /* free blocks kept */
+#define OUT_POOL_MAX    64          /* free blocks kept */
 #define OUT_SEGS_INLINE 3
-#define OUT_IOV_MAX 256             /* pieces handed to the kernel in one send */
+#define OUT_IOV_MAX     256 /* pieces handed to the kernel in one send */
 
 /* ---- output (out.c) ---- */
 
-/* Replies of all connections of a turn lie one after the other in shared blocks; each segment holds a reference. */
+/* Replies of all connections of a turn lie one after the other in shared blocks; each segment holds
+ * a reference. */
 struct out_block {
     uint32_t refs;
     bool pooled;            /* of OUT_BLOCK_BYTES: goes back to the pool */
@@ -42,9 +45,9 @@ struct out_seg {
 #define OUT_OWNER_BLOB ((uintptr_t)1)
 
 struct out_queue {
-    struct out_seg *segs; /* `few` or a vector of our own */
+    struct out_seg *segs;  /* `few` or a vector of our own */
     uint32_t head, n, cap; /* segs[head .. n) are queued */
-    uint32_t base;         /* number of segs[0] since the connection began (marks survive compaction) */
+    uint32_t base; /* number of segs[0] since the connection began (marks survive compaction) */
     size_t bytes;
     struct out_block *own; /* what a slow connection writes to instead of the shared block */
     size_t own_used;
@@ -69,15 +72,17 @@ struct out {
 /* ---- connections (conn.c) ---- */
 
 enum conn_flag {
-    CONN_OWNED = 1 << 0,      /* the owner has yet to hear `closed` */
-    CONN_ATTENTION = 1 << 1,  /* in io->attention: input or output is to be looked at before the wait */
-    CONN_SENDING = 1 << 2,    /* a send is under way (uring), or waits for room (epoll) */
+    CONN_OWNED = 1 << 0, /* the owner has yet to hear `closed` */
+    CONN_ATTENTION =
+        1 << 1, /* in io->attention: input or output is to be looked at before the wait */
+    CONN_SENDING = 1 << 2, /* a send is under way (uring), or waits for room (epoll) */
     CONN_HELD = 1 << 3,
     CONN_PAUSED = 1 << 4,
     CONN_CONNECTING = 1 << 5,
-    CONN_FINISHING = 1 << 6,  /* closes once its output is sent */
-    CONN_EOF = 1 << 7,        /* the peer sends no more */
-    CONN_LINGERING = 1 << 8,  /* output sent and write side shut: waits for the peer's end, drops its input */
+    CONN_FINISHING = 1 << 6, /* closes once its output is sent */
+    CONN_EOF = 1 << 7,       /* the peer sends no more */
+    CONN_LINGERING =
+        1 << 8, /* output sent and write side shut: waits for the peer's end, drops its input */
     CONN_CLOSING = 1 << 9,    /* freed as soon as the kernel has let go */
     CONN_CANCELLED = 1 << 10, /* the backend was told so */
     CONN_ENDING = 1 << 11,    /* in io->ending */
@@ -108,7 +113,9 @@ struct conn {
 
     char *into; /* conn_recv_into: where the next bytes go */
     size_t into_n;
-    int err; /* why it ends */
+    uint8_t tail_n; /* bytes that are sure to follow them */
+    char tail[2];   /* and where they go */
+    int err;        /* why it ends */
     struct conn *timed_prev, *timed_next;
     usec_t deadline;
     struct listener *listener; /* a unix listener's, for the name; counted */
@@ -147,7 +154,6 @@ struct io {
     usec_t now_wall, now_monotonic;
     atomic_bool stop;
     bool stopping; /* the last flush: input is dropped */
-    bool handed_out; /* input was given to the node since `execute` */
     int wake_fd;
     size_t gathered; /* bytes of input since `execute` */
 
@@ -166,7 +172,8 @@ struct io {
 
 /* loop.c */
 void loop_read_clocks(struct io *);
-void loop_execute(struct io *); /* what was gathered; afterwards its input bytes may be overwritten */
+void loop_execute(
+    struct io *); /* what was gathered; afterwards its input bytes may be overwritten */
 
 /* out.c */
 void out_init(struct io *);
@@ -174,14 +181,14 @@ void out_done(struct io *);
 void out_sync(struct io *);           /* the open segment becomes one of its connection's */
 void out_release_window(struct io *); /* and nobody has the window */
 void out_conn_init(struct conn *);
-void out_conn_done(struct conn *); /* drops what is queued */
+void out_conn_done(struct conn *);         /* drops what is queued */
 void out_consume(struct conn *, size_t n); /* n bytes were accepted by the kernel */
 /* The first pieces as an iovec; returns how many, at most n_max. */
 struct iovec;
 unsigned out_iovec(const struct conn *, struct iovec *ret_iov, unsigned n_max);
 
 /* conn.c */
-struct conn *conn_new(struct io *, int fd); /* takes over fd */
+struct conn *conn_new(struct io *, int fd);                             /* takes over fd */
 struct conn *conn_of(struct io *, uint32_t index, uint32_t generation); /* NULL: that one is gone */
 void conn_free(struct conn *); /* closes the descriptor; nothing of it may be in the kernel */
 void conn_attend(struct conn *);
@@ -192,11 +199,13 @@ void conn_connected(struct conn *, int err);
 void conn_accepted(struct listener *, int fd);
 /* Input of n bytes. True when they were lent to the node: they must stay until loop_execute. */
 bool conn_deliver(struct conn *, const char *p, size_t n);
-void conn_placed(struct conn *, size_t n); /* n bytes were received straight into place */
-void conn_sent(struct conn *, size_t n);   /* n bytes were accepted by the kernel */
-bool conns_settle(struct io *);            /* ends of the turn: true when an owner heard one */
-void conns_expire(struct io *);            /* those that took too long to finish */
-bool conns_sweep(struct io *);             /* frees what the kernel let go; true when some are to be settled */
+/* n bytes were received straight into place; those past into_n lie at `tail`. True when some of
+ * these were lent. */
+bool conn_placed(struct conn *, size_t n, const char *tail);
+void conn_sent(struct conn *, size_t n); /* n bytes were accepted by the kernel */
+bool conns_settle(struct io *);          /* ends of the turn: true when an owner heard one */
+void conns_expire(struct io *);          /* those that took too long to finish */
+bool conns_sweep(struct io *); /* frees what the kernel let go; true when some are to be settled */
 void conns_free(struct io *);
 static inline bool conn_reads(const struct conn *c) /* bytes are wanted from the kernel */
 {
@@ -209,11 +218,13 @@ static inline bool conn_drops_input(const struct conn *c)
 }
 static inline bool conn_sends(const struct conn *c) /* there is output the kernel may have */
 {
-    return c->out.bytes && !(c->flags & (CONN_SENDING | CONN_HELD | CONN_CONNECTING | CONN_CLOSING));
+    return c->out.bytes &&
+           !(c->flags & (CONN_SENDING | CONN_HELD | CONN_CONNECTING | CONN_CLOSING));
 }
 
 /* listen.c */
-void listener_failed(struct listener *, int err); /* accept failed: counts, logs, pauses when out of something */
+void listener_failed(struct listener *,
+                     int err); /* accept failed: counts, logs, pauses when out of something */
 usec_t listeners_deadline(const struct io *);
 void listeners_retry(struct io *);
 void listeners_free(struct io *);

@@ -1,21 +1,23 @@
 /* Output: the writer of connections, and what is queued for the kernel.
  *
- * The idea: replies of all connections of a turn are written one after another into shared blocks, so that a turn
- * of 1000 connections touches a few hot blocks instead of 1000 buffers, and an idle connection owns nothing. What a
- * connection has queued is a list of segments {p, n, owner}; the owner (block or blob) lives by its references.
+ * The idea: replies of all connections of a turn are written one after another into shared blocks,
+ * so that a turn of 1000 connections touches a few hot blocks instead of 1000 buffers, and an idle
+ * connection owns nothing. What a connection has queued is a list of segments {p, n, owner}; the
+ * owner (block or blob) lives by its references.
  *
  *     shared block   |  A: +OK  |  B: $5..  | gap |  A: *3 ...  |  free             |
  *                     ^ segment  ^ segment         ^ start        ^ w.cur       w.end ^
  *
- * The window [w.cur, w.end) belongs to the connection written last; what it wrote since becomes a segment when the
- * window moves on (out_sync), and joins the segment before when they touch.
+ * The window [w.cur, w.end) belongs to the connection written last; what it wrote since becomes a
+ * segment when the window moves on (out_sync), and joins the segment before when they touch.
  *
- * A connection whose peer is slow (a send is under way while more is written) writes to a block of its own: else
- * one forgotten segment in each shared block would keep 64 KiB alive for every 100 bytes it queued.
+ * A connection whose peer is slow (a send is under way while more is written) writes to a block of
+ * its own: else one forgotten segment in each shared block would keep 64 KiB alive for every 100
+ * bytes it queued.
  *
- * Marks: a gap of WRITER_GAP bytes is left between two segments. fill() writes the header right before the segment
- * behind the gap and moves that segment's start down; when little was written since, it moves that down instead,
- * which keeps the output in one piece. */
+ * Marks: a gap of WRITER_GAP bytes is left between two segments. fill() writes the header right
+ * before the segment behind the gap and moves that segment's start down; when little was written
+ * since, it moves that down instead, which keeps the output in one piece. */
 #include "server/loop/loop.h"
 
 #include <sys/uio.h>
@@ -23,10 +25,10 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 
-#define BLOCK_CAP (OUT_BLOCK_BYTES - sizeof(struct out_block))
-#define COPY_OWN_MIN (32 * 1024)    /* a copy from here on gets a block of exactly its size */
-#define OWN_BLOCK_MIN (4 * 1024)    /* first private block of a slow connection */
-#define FILL_MOVE_MAX 1024          /* bytes that fill() moves rather than leaving two segments */
+#define BLOCK_CAP     (OUT_BLOCK_BYTES - sizeof(struct out_block))
+#define COPY_OWN_MIN  (32 * 1024) /* a copy from here on gets a block of exactly its size */
+#define OWN_BLOCK_MIN (4 * 1024)  /* first private block of a slow connection */
+#define FILL_MOVE_MAX 1024        /* bytes that fill() moves rather than leaving two segments */
 
 static struct io *io_of(struct writer *w)
 {
@@ -361,7 +363,8 @@ static struct writer_mark window_mark(struct writer *w)
     return (struct writer_mark){ o->conn->out.base + o->conn->out.n, (size_t)(uintptr_t)w->cur };
 }
 
-/* Little was written behind the gap: header and content move down, onto the end of the segment before. */
+/* Little was written behind the gap: header and content move down, onto the end of the segment
+ * before. */
 static bool fill_moves(struct out *o, char *behind, struct bytes header)
 {
     struct out_queue *q = &o->conn->out;
@@ -369,7 +372,8 @@ static bool fill_moves(struct out *o, char *behind, struct bytes header)
     struct out_seg *last = q->n > q->head ? &q->segs[q->n - 1] : NULL;
     size_t n = (size_t)(w->cur - behind);
     char *gap = behind - WRITER_GAP;
-    if (n > FILL_MOVE_MAX || !last || last->owner != (uintptr_t)o->block || last->p + last->n != gap)
+    if (n > FILL_MOVE_MAX || !last || last->owner != (uintptr_t)o->block ||
+        last->p + last->n != gap)
         return false;
     memcpy(gap, header.p, header.n);
     memmove(gap + header.n, behind, n);

@@ -1,8 +1,9 @@
-/* Whether io_uring can be used here: by trying, on a small ring of its own, everything the backend relies on.
+/* Whether io_uring can be used here: by trying, on a small ring of its own, everything the backend
+ * relies on.
  *
- * A kernel may lack io_uring (ENOSYS), forbid it (EPERM: seccomp, sysctl io_uring_disabled), or be too old for
- * multishot receives with provided buffers (before 6.0). Asking for versions would be wrong twice: distributions
- * port features back, and sandboxes leave single operations out. */
+ * A kernel may lack io_uring (ENOSYS), forbid it (EPERM: seccomp, sysctl io_uring_disabled), or be
+ * too old for multishot receives with provided buffers (before 6.0). Asking for versions would be
+ * wrong twice: distributions port features back, and sandboxes leave single operations out. */
 #include "server/loop/backend.h"
 
 #include <errno.h>
@@ -13,14 +14,17 @@
 #include "common/assert.h"
 #include "server/loop/uring.h"
 
-int buf_ring_init(struct buf_ring *b, struct io_uring *ring, unsigned n, size_t bytes)
+int buf_ring_init(struct buf_ring *b, struct io_uring *ring, unsigned n, size_t bytes,
+                  unsigned n_offered)
 {
     ASSERT((n & (n - 1)) == 0 && n <= 32768);
     size_t n_ring = n * sizeof(struct io_uring_buf);
-    void *entries = mmap(NULL, n_ring, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0);
+    void *entries = mmap(NULL, n_ring, PROT_READ | PROT_WRITE,
+                         MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0);
     if (entries == MAP_FAILED)
         return -errno;
-    void *bufs = mmap(NULL, n * bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
+    void *bufs = mmap(NULL, n * bytes, PROT_READ | PROT_WRITE,
+                      MAP_ANONYMOUS | MAP_PRIVATE | MAP_NORESERVE, -1, 0);
     if (bufs == MAP_FAILED) {
         int r = -errno;
         (void)munmap(entries, n_ring);
@@ -29,13 +33,15 @@ int buf_ring_init(struct buf_ring *b, struct io_uring *ring, unsigned n, size_t 
     (void)madvise(entries, n_ring, MADV_DONTFORK);
     (void)madvise(bufs, n * bytes, MADV_DONTFORK);
     *b = (struct buf_ring){ .ring = entries, .bufs = bufs, .bytes = bytes, .n = n };
-    struct io_uring_buf_reg reg = { .ring_addr = (__u64)(uintptr_t)entries, .ring_entries = n, .bgid = URING_BUF_GROUP };
+    struct io_uring_buf_reg reg = { .ring_addr = (__u64)(uintptr_t)entries,
+                                    .ring_entries = n,
+                                    .bgid = URING_BUF_GROUP };
     int r = io_uring_register_buf_ring(ring, &reg, 0);
     if (r < 0) {
         buf_ring_done(b);
         return r;
     }
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n_offered; i++)
         buf_ring_put(b, i);
     buf_ring_publish(b);
     return 0;
@@ -50,8 +56,8 @@ void buf_ring_done(struct buf_ring *b)
     *b = (struct buf_ring){ 0 };
 }
 
-/* Deferred task runs cost least; before 6.1 there are cooperative ones, before 5.19 neither. NO_SQARRAY is not for
- * the liburing in use, which fills the array. */
+/* Deferred task runs cost least; before 6.1 there are cooperative ones, before 5.19 neither.
+ * NO_SQARRAY is not for the liburing in use, which fills the array. */
 int uring_setup(struct io_uring *ret_ring, unsigned n_sq, unsigned n_cq, unsigned *ret_setup_flags)
 {
     static const unsigned choices[] = {
@@ -62,7 +68,8 @@ int uring_setup(struct io_uring *ret_ring, unsigned n_sq, unsigned n_cq, unsigne
     };
     int r = -EINVAL;
     for (unsigned i = 0; i < sizeof choices / sizeof *choices && r == -EINVAL; i++) {
-        struct io_uring_params p = { .flags = choices[i] | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP,
+        struct io_uring_params p = { .flags = choices[i] | IORING_SETUP_CQSIZE |
+                                              IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP,
                                      .cq_entries = n_cq };
         r = io_uring_queue_init_params(n_sq, ret_ring, &p);
         *ret_setup_flags = choices[i];
@@ -70,7 +77,8 @@ int uring_setup(struct io_uring *ret_ring, unsigned n_sq, unsigned n_cq, unsigne
     if (r < 0)
         return r;
     for (unsigned i = 0; i < ret_ring->sq.ring_entries; i++)
-        ret_ring->sq.array[i] = i; /* entries are taken in order: uring_flush_sq moves the tail only */
+        ret_ring->sq.array[i] =
+            i; /* entries are taken in order: uring_flush_sq moves the tail only */
     return 0;
 }
 
@@ -81,12 +89,13 @@ unsigned uring_flush_sq(struct io_uring *ring)
     return ring->sq.sqe_tail - __atomic_load_n(ring->sq.khead, __ATOMIC_ACQUIRE);
 }
 
-int uring_enter(struct io_uring *ring, unsigned n_submit, unsigned n_wait, struct __kernel_timespec *timeout)
+int uring_enter(struct io_uring *ring, unsigned n_submit, unsigned n_wait,
+                struct __kernel_timespec *timeout)
 {
     struct io_uring_getevents_arg arg = { .ts = (__u64)(uintptr_t)timeout };
     unsigned flags = IORING_ENTER_GETEVENTS | (timeout ? IORING_ENTER_EXT_ARG : 0);
-    long r = syscall(__NR_io_uring_enter, ring->ring_fd, n_submit, n_wait, flags, timeout ? (void *)&arg : NULL,
-                     timeout ? sizeof arg : 0);
+    long r = syscall(__NR_io_uring_enter, ring->ring_fd, n_submit, n_wait, flags,
+                     timeout ? (void *)&arg : NULL, timeout ? sizeof arg : 0);
     return r < 0 ? -errno : (int)r;
 }
 
@@ -105,9 +114,12 @@ static int check_operations(struct trial *t)
         int op;
         const char *name;
     } ops[] = {
-        { IORING_OP_ACCEPT, "operation accept" },   { IORING_OP_CONNECT, "operation connect" },
-        { IORING_OP_RECV, "operation recv" },       { IORING_OP_SEND, "operation send" },
-        { IORING_OP_SENDMSG, "operation sendmsg" }, { IORING_OP_READ, "operation read" },
+        { IORING_OP_ACCEPT, "operation accept" },
+        { IORING_OP_CONNECT, "operation connect" },
+        { IORING_OP_RECV, "operation recv" },
+        { IORING_OP_SEND, "operation send" },
+        { IORING_OP_SENDMSG, "operation sendmsg" },
+        { IORING_OP_READ, "operation read" },
         { IORING_OP_ASYNC_CANCEL, "operation async_cancel" },
     };
     t->step = "io_uring_register probe";
@@ -143,7 +155,7 @@ static int one_completion(struct trial *t, struct io_uring_cqe *ret_cqe)
 static int check_multishot_receive(struct trial *t)
 {
     t->step = "provided buffers";
-    int r = buf_ring_init(&t->bufs, &t->ring, 2, 4096);
+    int r = buf_ring_init(&t->bufs, &t->ring, 2, 4096, 2);
     if (r < 0)
         return r;
     t->step = "multishot receive";

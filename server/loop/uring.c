@@ -1,19 +1,20 @@
 /* The io_uring backend: one system call a turn.
  *
- * Input comes by multishot receives into one ring of provided buffers: an idle connection costs no buffer and a busy
- * one no submission. A completion lends its buffer to the node until `execute`; then it goes back to the ring. When
- * the ring runs dry a multishot ends with ENOBUFS and is armed again at the end of the turn, when there are buffers.
+ * Input comes by multishot receives into one ring of provided buffers: an idle connection costs no
+ * buffer and a busy one no submission. A completion lends its buffer to the node until `execute`;
+ * then it goes back to the ring. When the ring runs dry a multishot ends with ENOBUFS and is armed
+ * again at the end of the turn, when there are buffers.
  *
  * What a connection has in the kernel, one at a time each:
  *
  *     RECV_MULTI   the normal state
- *     RECV_ONE     one provided buffer, then ends: for connections that send large values, which would otherwise
- *                  have to cancel a multishot (two more trips) before each receive into place
+ *     RECV_ONE     one provided buffer, then ends: for connections that send large values, which
+ * would otherwise have to cancel a multishot (two more trips) before each receive into place
  *     RECV_INTO    straight into the owner's memory (conn_recv_into), until all of it came
  *     a send       one piece as SEND, several as SENDMSG; short ones are continued
  *
- * The tag of an operation is {op: 8 | generation: 24 | index: 32}. A connection is not freed before all its
- * operations came back; the generation recognises a tag that should not be any more. */
+ * The tag of an operation is {op: 8 | generation: 24 | index: 32}. A connection is not freed before
+ * all its operations came back; the generation recognises a tag that should not be any more. */
 #include "server/loop/uring.h"
 
 #include <errno.h>
@@ -25,17 +26,15 @@
 #include "common/log.h"
 #include "server/loop/backend.h"
 
-#ifndef URING_BUFS
-#define URING_BUFS 1024 /* of LOOP_BUF_BYTES */
-#endif
-#ifndef URING_SQ
-#define URING_SQ 512
-#endif
-#define URING_CQ 8192
-#define URING_IOVS 4096 /* scratch for the sendmsg calls of one submit */
-#define URING_MSGS 512
-#define LARGE_SHOTS 16  /* one-shot receives after a large value before multishot is tried again */
-#define SEND_MAX ((size_t)1 << 30)
+#define URING_BUFS     1024 /* of LOOP_BUF_BYTES, at most */
+#define URING_BUFS_MIN 64
+#define URING_CALM     4096 /* turns of little need after which the ring gets fewer again */
+#define URING_SQ       512
+#define URING_CQ       8192
+#define URING_IOVS     4096 /* scratch for the sendmsg calls of one submit */
+#define URING_MSGS     512
+#define LARGE_SHOTS    16 /* one-shot receives after a large value before multishot is tried again */
+#define SEND_MAX       ((size_t)1 << 30)
 
 enum op { OP_NONE, OP_WAKE, OP_ACCEPT, OP_RECV, OP_SEND, OP_CONNECT, OP_IGNORED };
 enum recv_kind { RECV_NONE, RECV_MULTI, RECV_ONE, RECV_INTO };
@@ -45,6 +44,9 @@ struct uring {
     struct buf_ring bufs;
     uint16_t *lent; /* buffers to give back after execute */
     unsigned n_lent;
+    bool *offered; /* by buffer: in the ring or lent */
+    unsigned n_want, most_lent, calm_turns;
+    bool ran_dry;
     uint64_t wake_count;
     unsigned n_ops; /* in the kernel, cancels apart */
     unsigned n_iovs, n_msgs;
@@ -70,7 +72,8 @@ static void enter(struct io *io, unsigned n_wait, struct __kernel_timespec *time
     unsigned n_submit = uring_flush_sq(&u->ring);
     int r = uring_enter(&u->ring, n_submit, n_wait, timeout);
     io->stats.syscalls++;
-    /* EBUSY, EAGAIN: the kernel is short of memory for now; what it did not take stays in the queue. */
+    /* EBUSY, EAGAIN: the kernel is short of memory for now; what it did not take stays in the
+     * queue. */
     if (r < 0 && r != -ETIME && r != -EINTR && r != -EBUSY && r != -EAGAIN)
         PANIC("io_uring_enter: %s", strerror(-r));
     if (uring_flush_sq(&u->ring) == 0)
@@ -122,30 +125,66 @@ static enum recv_kind recv_wanted(const struct conn *c)
     return c->large ? RECV_ONE : RECV_MULTI;
 }
 
-static void arm_receive(struct conn *c, enum recv_kind kind)
+static bool scratch_is_full(const struct uring *u)
 {
+    return u->n_msgs == URING_MSGS || u->n_iovs + OUT_IOV_MAX > URING_IOVS;
+}
+
+/* A message of the scratch, whose pieces the caller has put behind the last one's. */
+static struct msghdr *scratch_msg(struct uring *u, unsigned n_iovs)
+{
+    struct msghdr *m = &u->msgs[u->n_msgs++];
+    *m = (struct msghdr){ .msg_iov = u->iovs + u->n_iovs, .msg_iovlen = n_iovs };
+    u->n_iovs += n_iovs;
+    return m;
+}
+
+static void prepare_into(struct conn *c)
+{
+    struct uring *u = c->io->backend;
+    size_t n = c->into_n < LOOP_INTO_MAX ? c->into_n : LOOP_INTO_MAX;
+    bool with_tail = c->tail_n && n == c->into_n;
+    while (with_tail && scratch_is_full(u))
+        enter(c->io, 0, NULL);
     struct io_uring_sqe *sqe = sqe_get(c->io);
-    if (kind == RECV_INTO) {
-        size_t n = c->into_n < LOOP_INTO_MAX ? c->into_n : LOOP_INTO_MAX;
-        io_uring_prep_recv(sqe, c->fd, c->into, n, MSG_WAITALL);
-        c->flags |= CONN_INTO_BUSY;
-        c->large = LARGE_SHOTS;
+    if (with_tail) {
+        u->iovs[u->n_iovs] = (struct iovec){ c->into, n };
+        u->iovs[u->n_iovs + 1] = (struct iovec){ c->tail, c->tail_n };
+        io_uring_prep_recvmsg(sqe, c->fd, scratch_msg(u, 2), MSG_WAITALL);
     } else {
-        io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = URING_BUF_GROUP;
-        if (kind == RECV_MULTI)
-            sqe->ioprio |= IORING_RECV_MULTISHOT;
-        else
-            c->large--;
+        io_uring_prep_recv(sqe, c->fd, c->into, n, MSG_WAITALL);
     }
     set_tag(c->io, sqe, conn_tag(c, OP_RECV));
+    c->flags |= CONN_INTO_BUSY;
+    c->large = LARGE_SHOTS;
+}
+
+static void prepare_buffered(struct conn *c, bool multishot)
+{
+    struct io_uring_sqe *sqe = sqe_get(c->io);
+    io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = URING_BUF_GROUP;
+    if (multishot)
+        sqe->ioprio |= IORING_RECV_MULTISHOT;
+    else
+        c->large--;
+    set_tag(c->io, sqe, conn_tag(c, OP_RECV));
+}
+
+static void arm_receive(struct conn *c, enum recv_kind kind)
+{
+    if (kind == RECV_INTO)
+        prepare_into(c);
+    else
+        prepare_buffered(c, kind == RECV_MULTI);
     c->recv_kind = (uint8_t)kind;
     c->recv_cancelled = false;
     c->inflight++;
 }
 
-/* The receive in the kernel becomes the one that is wanted; through a cancel when another one is there. */
+/* The receive in the kernel becomes the one that is wanted; through a cancel when another one is
+ * there. */
 static void attend_receive(struct conn *c)
 {
     enum recv_kind want = recv_wanted(c);
@@ -177,25 +216,20 @@ static void on_receive(struct conn *c, int res, unsigned cqe_flags)
     if (!(cqe_flags & IORING_CQE_F_MORE))
         receive_ended(c);
     if (res > 0 && into) {
-        c->io->stats.read_events++;
-        c->io->stats.bytes_in += (size_t)res;
-        c->io->gathered += (size_t)res;
-        conn_placed(c, (size_t)res);
+        (void)conn_placed(c, (size_t)res, c->tail);
     } else if (res > 0) {
-        (void)conn_deliver(c, buf_ring_at(&u->bufs, cqe_flags >> IORING_CQE_BUFFER_SHIFT), (size_t)res);
+        (void)conn_deliver(c, buf_ring_at(&u->bufs, cqe_flags >> IORING_CQE_BUFFER_SHIFT),
+                           (size_t)res);
     } else if (res == 0) {
         conn_eof(c);
-    } else if (res != -ENOBUFS && res != -ECANCELED && res != -EINTR && res != -EAGAIN) {
+    } else if (res == -ENOBUFS) {
+        u->ran_dry = true; /* armed again at the end of the turn */
+    } else if (res != -ECANCELED && res != -EINTR && res != -EAGAIN) {
         conn_end(c, -res);
     }
 }
 
 /* ---- sending ---- */
-
-static bool scratch_is_full(const struct uring *u)
-{
-    return u->n_msgs == URING_MSGS || u->n_iovs + OUT_IOV_MAX > URING_IOVS;
-}
 
 static void attend_send(struct conn *c)
 {
@@ -205,16 +239,13 @@ static void attend_send(struct conn *c)
     while (scratch_is_full(u))
         enter(c->io, 0, NULL);
     struct io_uring_sqe *sqe = sqe_get(c->io);
-    struct iovec *iov = u->iovs + u->n_iovs;
-    unsigned n = out_iovec(c, iov, OUT_IOV_MAX);
+    const struct iovec *iov = u->iovs + u->n_iovs;
+    unsigned n = out_iovec(c, u->iovs + u->n_iovs, OUT_IOV_MAX);
     if (n == 1) {
         size_t bytes = iov->iov_len < SEND_MAX ? iov->iov_len : SEND_MAX;
         io_uring_prep_send(sqe, c->fd, iov->iov_base, bytes, MSG_NOSIGNAL);
     } else {
-        struct msghdr *m = &u->msgs[u->n_msgs++];
-        u->n_iovs += n;
-        *m = (struct msghdr){ .msg_iov = iov, .msg_iovlen = n };
-        io_uring_prep_sendmsg(sqe, c->fd, m, MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(sqe, c->fd, scratch_msg(u, n), MSG_NOSIGNAL);
     }
     set_tag(c->io, sqe, conn_tag(c, OP_SEND));
     c->flags |= CONN_SENDING;
@@ -284,7 +315,8 @@ static void uring_unlisten(struct listener *l)
     l->armed = false;
 }
 
-static void on_accept(struct io *io, uint32_t index, uint32_t generation, int res, unsigned cqe_flags)
+static void on_accept(struct io *io, uint32_t index, uint32_t generation, int res,
+                      unsigned cqe_flags)
 {
     struct listener *l = index < io->n_listeners ? io->listeners[index] : NULL;
     if (!l || l->generation != generation) { /* closed meanwhile */
@@ -313,7 +345,8 @@ static void uring_wait(struct io *io, usec_t timeout)
     } else if (timeout == INT64_MAX) {
         enter(io, 1, NULL);
     } else {
-        struct __kernel_timespec ts = { .tv_sec = timeout / 1000000, .tv_nsec = timeout % 1000000 * 1000 };
+        struct __kernel_timespec ts = { .tv_sec = timeout / 1000000,
+                                        .tv_nsec = timeout % 1000000 * 1000 };
         enter(io, 1, &ts);
     }
 }
@@ -354,7 +387,8 @@ static void on_completion(struct io *io, const struct io_uring_cqe *cqe)
         on_conn(io, cqe);
         break;
     case OP_ACCEPT:
-        on_accept(io, (uint32_t)cqe->user_data, (uint32_t)(cqe->user_data >> 32) & 0xffffffu, cqe->res, cqe->flags);
+        on_accept(io, (uint32_t)cqe->user_data, (uint32_t)(cqe->user_data >> 32) & 0xffffffu,
+                  cqe->res, cqe->flags);
         break;
     case OP_WAKE:
         arm_wake(io);
@@ -380,14 +414,44 @@ static void uring_collect(struct io *io)
     }
 }
 
+/* The kernel takes the buffers of a ring in order, so a large ring walks through as much memory as
+ * it has, however little is in use. It begins small, doubles when it runs dry, and shrinks when
+ * that was long ago. */
+static void fit_ring(struct uring *u)
+{
+    if (u->ran_dry && u->n_want < URING_BUFS) {
+        u->n_want *= 2;
+        for (unsigned id = 0; id < u->n_want; id++) {
+            if (!u->offered[id]) {
+                u->offered[id] = true;
+                buf_ring_put(&u->bufs, id);
+            }
+        }
+        u->calm_turns = u->most_lent = 0;
+    }
+    u->ran_dry = false;
+    if (++u->calm_turns < URING_CALM)
+        return;
+    if (u->most_lent * 4 < u->n_want && u->n_want > URING_BUFS_MIN)
+        u->n_want /= 2;
+    u->calm_turns = u->most_lent = 0;
+}
+
 static void uring_executed(struct io *io)
 {
     struct uring *u = io->backend;
-    if (!u->n_lent)
+    if (!u->n_lent && !u->ran_dry)
         return;
-    for (unsigned i = u->n_lent; i > 0; i--) /* last first: the warmest is taken next */
-        buf_ring_put(&u->bufs, u->lent[i - 1]);
+    for (unsigned i = u->n_lent; i > 0; i--) {
+        unsigned id = u->lent[i - 1];
+        if (id < u->n_want)
+            buf_ring_put(&u->bufs, id);
+        else
+            u->offered[id] = false;
+    }
+    u->most_lent = u->n_lent > u->most_lent ? u->n_lent : u->most_lent;
     u->n_lent = 0;
+    fit_ring(u);
     buf_ring_publish(&u->bufs);
 }
 
@@ -407,24 +471,30 @@ static int uring_start(struct io *io)
         mem_free(u);
         return r;
     }
-    r = buf_ring_init(&u->bufs, &u->ring, URING_BUFS, LOOP_BUF_BYTES);
+    r = buf_ring_init(&u->bufs, &u->ring, URING_BUFS, LOOP_BUF_BYTES, URING_BUFS_MIN);
     if (r < 0) {
-        (void)snprintf(io->reason, sizeof io->reason, "io_uring provided buffers: %s", strerror(-r));
+        (void)snprintf(io->reason, sizeof io->reason, "io_uring provided buffers: %s",
+                       strerror(-r));
         io_uring_queue_exit(&u->ring);
         mem_free(u);
         return r;
     }
     u->lent = mem_alloc(URING_BUFS * sizeof *u->lent);
+    u->offered = mem_zalloc(URING_BUFS * sizeof *u->offered);
+    memset(u->offered, true, URING_BUFS_MIN);
+    u->n_want = URING_BUFS_MIN;
     io->stats.buffer_bytes += URING_BUFS * LOOP_BUF_BYTES;
     io->backend = u;
     arm_wake(io);
     log_debug("io_uring: %u submission entries, task runs %s", u->ring.sq.ring_entries,
-              flags & IORING_SETUP_DEFER_TASKRUN ? "deferred" : flags & IORING_SETUP_COOP_TASKRUN ? "cooperative" : "plain");
+              flags & IORING_SETUP_DEFER_TASKRUN  ? "deferred"
+              : flags & IORING_SETUP_COOP_TASKRUN ? "cooperative"
+                                                  : "plain");
     return 0;
 }
 
-/* Takes everything back from the kernel: closing the ring alone would do it some time later, and until then ports
- * stay taken and the owners' memory may be written to. */
+/* Takes everything back from the kernel: closing the ring alone would do it some time later, and
+ * until then ports stay taken and the owners' memory may be written to. */
 static void cancel_all(struct io *io)
 {
     struct uring *u = io->backend;
@@ -452,14 +522,22 @@ static void uring_stop(struct io *io)
     io_uring_queue_exit(&u->ring);
     buf_ring_done(&u->bufs);
     mem_free(u->lent);
+    mem_free(u->offered);
     mem_free(u);
     io->backend = NULL;
+}
+
+static void uring_forked(struct io *io)
+{
+    struct uring *u = io->backend;
+    (void)close(u->ring.ring_fd);
 }
 
 const struct backend_ops uring_backend = {
     .name = "io_uring",
     .start = uring_start,
     .stop = uring_stop,
+    .forked = uring_forked,
     .wait = uring_wait,
     .collect = uring_collect,
     .executed = uring_executed,

@@ -495,6 +495,36 @@ uint32_t set_add_batch(struct value_ref *set, struct set_batch *b, uint32_t whic
     return added;
 }
 
+void set_gather_batch(struct set_gather *g, const struct set_batch *b, uint32_t which)
+{
+    if (g->cap - g->n < SET_BATCH) {
+        g->cap = g->cap ? 2 * g->cap : 4 * SET_BATCH;
+        g->v = mem_realloc(g->v, g->cap * sizeof *g->v);
+    }
+    SET_BATCH_FOR(i, which)
+        g->v[g->n++] = (struct gathered){ b->member[i].s, b->member[i].i };
+}
+
+struct value_ref set_gather_done(struct set_gather *g, struct value_ref set, const struct types_limits *limits)
+{
+    if (g->n > intset_limit(limits) && g->n > listpack_limit(limits)) {
+        set_free(set);
+        set = (struct value_ref){ members_new(g->n), ENC_HASHTABLE };
+    }
+    for (size_t i = 0; i < g->n; i++) {
+        struct element e = { .s = g->v[i].s, .i = g->v[i].i };
+        char scratch[ELEMENT_SCRATCH];
+        struct bytes member = element_text(&e, scratch);
+        if (set.enc == ENC_HASHTABLE)
+            table_add(set.object, hash_bytes(member), member);
+        else
+            set_add(&set, member, limits);
+    }
+    mem_free(g->v);
+    *g = (struct set_gather){ 0 };
+    return set;
+}
+
 /* ---- from outside ---- */
 
 bool set_load_intset(struct bytes b, const struct types_limits *limits, struct value_ref *ret_set)

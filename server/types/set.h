@@ -68,6 +68,20 @@ uint32_t set_probe(struct value_ref, struct set_batch *, uint32_t which); /* tho
 /* Adds those of `which`; gives those that are new. */
 uint32_t set_add_batch(struct value_ref *, struct set_batch *, uint32_t which, const struct types_limits *);
 
+/* A set that is made of members known to be different: they are gathered first, so that a table is made in its final size. (One
+ * that is filled in the order of another table would grow badly: all of its growth would be at one end.) The members are
+ * borrowed until then. Zeroed, it is empty. */
+struct set_gather {
+    struct gathered {
+        struct bytes s; /* s.p NULL: the integer */
+        int64_t i;
+    } *v;
+    size_t n, cap;
+};
+void set_gather_batch(struct set_gather *, const struct set_batch *, uint32_t which);
+/* Adds them to `start`, an empty set of the encoding to begin with, which is taken. */
+struct value_ref set_gather_done(struct set_gather *, struct value_ref start, const struct types_limits *);
+
 /* ---- from outside (DUMP payloads): checked whole, then brought to the encoding that the limits ask for ---- */
 bool set_load_intset(struct bytes, const struct types_limits *, struct value_ref *ret_set);
 bool set_load_listpack(struct bytes, const struct types_limits *, struct value_ref *ret_set);

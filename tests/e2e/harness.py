@@ -234,9 +234,8 @@ class Server:
         if not self.plain_args:
             argv += ["--port", str(self.port), "--dir", self.dir, "--bind", "127.0.0.1", "--save", "",
                      "--enable-debug-command", "yes"]
-        if BACKEND:
-            argv += ["--io-backend", BACKEND]
-        return argv + [a.format(port=self.port, dir=self.dir) for a in self.args]
+        argv += [a.format(port=self.port, dir=self.dir) for a in self.args]
+        return argv + (["--io-backend", BACKEND] if BACKEND else [])
 
     def start(self, wait=True):
         argv = self.argv()

@@ -46,6 +46,7 @@ class TestRedisCli:
     def test_resp3(self, shared):
         assert b'1# "hz" => "10"' in cli(shared, "-3", "--no-raw", "CONFIG", "GET", "hz")
 
+    @pytest.mark.needs("ACL")
     def test_url_user_and_password(self, start):
         s = start(conf="requirepass 'se cret'\nuser bob on >pw ~* +@all\n")
         assert b"NOAUTH" in cli(s, "PING")
@@ -207,7 +208,7 @@ class TestRedisPy:
         info = r.info()
         assert info["redis_version"].startswith(("7.", "8.")) and info["tcp_port"] == shared.port and info["role"] == "master"
         assert "db0" not in r.info("keyspace")
-        assert isinstance(r.slowlog_get(), list) and r.time()[0] > 1e9 and r.lastsave()
+        assert isinstance(r.slowlog_get(), list) and r.time()[0] > 1e9
         assert r.command_count() > 50 and "get" in r.command()
         assert r.memory_usage("none") is None
         assert r.echo("x") == b"x"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import Error, encode
+from harness import Closed, Error, encode
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -106,9 +106,11 @@ def test_restart_command(start):
     pid = s.pid
     with s.raw() as c:
         c.send(encode(["DEBUG", "RESTART"]))
-        reply = c.read_all()
-        if reply.startswith(b"-ERR unknown subcommand"):
+        try:
+            assert "unknown subcommand" in c.read()
             pytest.skip("no DEBUG RESTART")
+        except Closed:
+            pass
     s.wait_ready()
     assert s.pid == pid and s.alive()
 

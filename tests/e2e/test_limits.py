@@ -29,11 +29,6 @@ def _never_reads(s, size=1 << 20, times=400):
     return c, False
 
 
-def _gone(s, name):
-    with s.raw() as c:
-        return b"name=" + name not in c.cmd("CLIENT", "LIST")
-
-
 def test_hard_output_limit(start):
     s = start(["--client-output-buffer-limit", "normal", "10mb", "0", "0"])
     c, _ = _never_reads(s)
@@ -107,6 +102,7 @@ def test_idle_clients_are_closed(start):
 
 def test_too_many_clients(start):
     s = start(["--maxclients", "10"])
+    _nobody_else(s)
     conns = [s.raw() for _ in range(10)]
     for c in conns:
         assert c.cmd("PING") == b"PONG"
@@ -119,6 +115,13 @@ def test_too_many_clients(start):
         assert c.cmd("PING") == b"PONG"
         info = c.cmd("INFO", "stats").decode()
         assert int(info.split("rejected_connections:")[1].split("\r")[0]) >= 1
+
+
+def _nobody_else(s):
+    """The connection that asked whether the server is ready is gone."""
+    with s.raw() as c:
+        wait_until(lambda: b"connected_clients:1\r\n" in c.cmd("INFO", "clients"), 5, what="one client")
+    time.sleep(0.05)
 
 
 def _pings(s):
@@ -138,6 +141,7 @@ def test_few_descriptors_lower_maxclients(start):
     assert "maxclients" in s.log()
     conns = []
     refused = 0
+    began = time.monotonic()
     for _ in range(150):
         c = s.raw()
         conns.append(c)
@@ -148,6 +152,7 @@ def test_few_descriptors_lower_maxclients(start):
         except (Closed, OSError):
             refused += 1
     assert refused >= 150 - allowed
+    assert time.monotonic() - began < 5, "those that are refused are let go at once; nobody waits for a descriptor"
     for c in conns:
         c.close()
     wait_until(lambda: _pings(s), 5, what="the server serves again")

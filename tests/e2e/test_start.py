@@ -63,8 +63,6 @@ def test_inline_ping_with_stray_newlines(shared):
      "Wrong number of arguments in buffer limit configuration."),
     (["--notify-keyspace-events", "Q"], "'notify-keyspace-events \"Q\"'", "Invalid event class character"),
     (["--rename-command", "NOSUCH", "x"], "'rename-command \"NOSUCH\" \"x\"'", "No such command in rename-command"),
-    (["--user", "alice", "--user", "alice"], "'user \"alice\"'", "Duplicate user found"),
-    (["--user", "alice", "junk"], "'user \"alice\" \"junk\"'", "Syntax error"),
     (["--unixsocketperm", "999"], "'unixsocketperm \"999\"'", "argument"),
 ], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_a_bad_directive_is_refused_with_its_line_and_reason(args, offending, text):
@@ -74,6 +72,15 @@ def test_a_bad_directive_is_refused_with_its_line_and_reason(args, offending, te
     assert "FATAL CONFIG FILE ERROR" in err
     assert ">>> " + offending in err, err
     assert text in err, err
+
+
+@pytest.mark.needs("ACL")
+@pytest.mark.parametrize("args, offending, text", [
+    (["--user", "alice", "--user", "alice"], "'user \"alice\"'", "Duplicate user found"),
+    (["--user", "alice", "junk"], "'user \"alice\" \"junk\"'", "Syntax error"),
+], ids=["twice", "junk"])
+def test_a_bad_user_is_refused(args, offending, text):
+    test_a_bad_directive_is_refused_with_its_line_and_reason(args, offending, text)
 
 
 def test_the_line_number_of_a_bad_directive_in_a_file(tmp_path):
@@ -157,7 +164,6 @@ logfile ''
 save ''
 daemonize no
 always-show-logo yes
-user alice on nopass ~* +@all
 unixsocket {dir}/sock
 databases 20
 timeout 0
@@ -185,11 +191,19 @@ loading-process-events-interval-bytes 2097152
         assert c.cmd("FLUSHDB").startswith("ERR unknown command 'FLUSHDB'")
         assert c.cmd("DEBUG", "SLEEP", 0).startswith("ERR unknown command")
         assert c.cmd("HIDDEN", "SLEEP", 0) == b"OK"
-        assert c.cmd("AUTH", "alice", "anything") == b"OK"
-        assert c.cmd("ACL", "WHOAMI") == b"alice"
     assert s.config("maxclients") == "500"
     assert s.config("hash-max-listpack-value") == "32"
     assert s.config("save") == ""
+
+
+@pytest.mark.needs("ACL")
+def test_users_in_a_config_file(start):
+    s = start(conf="user alice on nopass ~* +@all\nuser bob on >pw ~b:* &* +get +set\n")
+    with s.raw() as c:
+        assert c.cmd("AUTH", "alice", "anything") == b"OK"
+        assert c.cmd("ACL", "WHOAMI") == b"alice"
+        assert c.cmd("AUTH", "bob", "pw") == b"OK"
+        assert c.cmd("SET", "b:1", 1) == b"OK" and c.cmd("GET", "a").startswith("NOPERM ")
 
 
 def test_later_lines_and_the_command_line_win(start):

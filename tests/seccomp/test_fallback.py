@@ -4,16 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
+from harness import BACKEND, BINARY, encode, run_once
+from servers import free_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-
-from conftest import *  # noqa: E402,F401,F403 (the fixtures of tests/e2e)
-from harness import BACKEND, encode, run_once  # noqa: E402
-
 pytestmark = pytest.mark.ouro_only
 
 
@@ -67,9 +64,7 @@ def test_epoll_takes_over_with_one_warning(start, launcher, error, text):
 def test_forced_io_uring_is_refused(launcher, error):
     if BACKEND:
         pytest.skip("a back end is forced by the environment")
-    from servers import free_port
-    import harness
-    done = subprocess.run([launcher, error, harness.BINARY, "--port", str(free_port()), "--save", "", "--io-backend", "io_uring"],
+    done = subprocess.run([launcher, error, BINARY, "--port", str(free_port()), "--save", "", "--io-backend", "io_uring"],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=10, check=False)
     assert done.returncode == 1 and b"io_uring" in done.stdout, done.stdout
 

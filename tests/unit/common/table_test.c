@@ -120,7 +120,8 @@ static uint64_t check_segment(struct table *t, const struct table_kind *kind, ui
             items++;
             const struct thing *x = table_slot_item(b, slot);
             uint64_t h = kind->hash(thing_key(x));
-            cr_assert_eq(dir_index(t, h) >> (t->depth - p.depth), dir_index(t, hash) >> (t->depth - p.depth));
+            cr_assert_eq(dir_index(t, h) >> (t->depth - p.depth),
+                         dir_index(t, hash) >> (t->depth - p.depth));
             cr_assert_eq(b->fragment[slot], table_fragment(h, p.depth));
             uint32_t home = table_home(b->fragment[slot], p.n), far = (i + p.n - home) % p.n;
             farthest[home] = far > farthest[home] ? far : farthest[home];
@@ -183,16 +184,21 @@ static void check_model(struct model *m)
 static int64_t random_due(struct prng *r)
 {
     switch (prng_below(r, 8)) {
-    case 0: return (int64_t)prng_below(r, 100000);
-    case 1: return (int64_t)1 << prng_below(r, 60); /* near and far: the base has to move */
-    case 2: return 1000 + (int64_t)prng_below(r, 10);
-    default: return TABLE_NOT_DUE;
+    case 0:
+        return (int64_t)prng_below(r, 100000);
+    case 1:
+        return (int64_t)1 << prng_below(r, 60); /* near and far: the base has to move */
+    case 2:
+        return 1000 + (int64_t)prng_below(r, 10);
+    default:
+        return TABLE_NOT_DUE;
     }
 }
 
-/* Grows and shrinks around changing targets with every kind of change, comparing with the model all the time. */
-static void walk_randomly(const struct table_kind *kind, uint64_t ids, unsigned steps, unsigned check_every,
-                          uint64_t seed)
+/* Grows and shrinks around changing targets with every kind of change, comparing with the model all
+ * the time. */
+static void walk_randomly(const struct table_kind *kind, uint64_t ids, unsigned steps,
+                          unsigned check_every, uint64_t seed)
 {
     struct model m;
     model_init(&m, kind, ids, seed);
@@ -424,7 +430,8 @@ Test(table, a_scan_misses_no_item_that_stays_whatever_else_changes)
         } while (cursor);
         for (uint64_t id = 0; id < stay; id++) {
             cr_assert_geq(m.things[id]->seen, 1);
-            cr_assert(!growing || m.things[id]->seen == 1, "no duplicates while the table only grows");
+            cr_assert(!growing || m.things[id]->seen == 1,
+                      "no duplicates while the table only grows");
         }
         model_done(&m);
     }
@@ -460,7 +467,8 @@ static void check_even_draws(uint64_t n)
         double off = m.things[id]->seen - 200.0;
         chi += off * off / 200.0;
     }
-    cr_assert_lt(chi, (double)n + 5 * __builtin_sqrt(2.0 * (double)n), "n %lu chi-square %f", n, chi);
+    cr_assert_lt(chi, (double)n + 5 * __builtin_sqrt(2.0 * (double)n), "n %lu chi-square %f", n,
+                 chi);
     model_done(&m);
 }
 
@@ -500,15 +508,16 @@ Test(table, samples_come_from_the_place_asked_for)
 /* ---- what is due ---- */
 
 /* Lets time run in steps; all items due must be given at once, and none that is not. */
-static void run_time(const struct table_kind *kind, uint64_t ids, int64_t start, int64_t step, unsigned steps,
-                     uint64_t seed)
+static void run_time(const struct table_kind *kind, uint64_t ids, int64_t start, int64_t step,
+                     unsigned steps, uint64_t seed)
 {
     struct model m;
     model_init(&m, kind, ids, seed);
     int64_t now = start;
     for (uint64_t id = 0; id < ids; id++)
-        model_add(&m, id, prng_below(&m.r, 4) ? start + (int64_t)prng_below(&m.r, (uint64_t)step * steps)
-                                              : TABLE_NOT_DUE);
+        model_add(&m, id,
+                  prng_below(&m.r, 4) ? start + (int64_t)prng_below(&m.r, (uint64_t)step * steps)
+                                      : TABLE_NOT_DUE);
     for (unsigned i = 0; i < steps; i++, now += step) {
         void *items[64];
         while (table_next_due(&m.t) < now) {
@@ -519,7 +528,8 @@ static void run_time(const struct table_kind *kind, uint64_t ids, int64_t start,
                 if (prng_below(&m.r, 3))
                     model_remove(&m, x->id);
                 else
-                    model_replace(&m, x->id, now + (int64_t)prng_below(&m.r, (uint64_t)step * steps));
+                    model_replace(&m, x->id,
+                                  now + (int64_t)prng_below(&m.r, (uint64_t)step * steps));
             }
         }
         for (uint64_t id = 0; id < ids; id++)
@@ -537,7 +547,8 @@ Test(table, due_items_are_found_at_their_time_and_not_before)
 {
     run_time(&good, 100, 1700000000000, 10, 200, 1);
     run_time(&good, 3000, 1700000000000, 5, 200, 2);
-    run_time(&good, 1000, 1700000000000, 200000000, 200, 3); /* years: beyond the range of the offsets */
+    run_time(&good, 1000, 1700000000000, 200000000, 200,
+             3); /* years: beyond the range of the offsets */
     run_time(&bad, 500, 0, 7, 100, 4);
 }
 

@@ -7,6 +7,7 @@
 #include "common/alloc.h"
 #include "common/num.h"
 #include "common/text.h"
+#include "server/client.h"
 #include "server/types/zset.h"
 
 static struct harness *current; /* whose command runs */
@@ -17,6 +18,12 @@ size_t call_bulk_max(const struct call *c)
 {
     (void)c;
     return current->bulk_max;
+}
+
+bool client_in_subscriber_mode(const struct client *client)
+{
+    (void)client;
+    return current->subscriber;
 }
 
 void key_ready(struct call *c, struct bytes key)

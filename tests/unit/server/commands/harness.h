@@ -28,7 +28,8 @@ struct harness {
     msec_t now;
     unsigned flags; /* enum call_flags of the next calls */
     size_t bulk_max;
-    int large_arg; /* this argument comes in a blob of its own; 0 none */
+    bool subscriber; /* the client is in RESP2's subscriber mode */
+    int large_arg;   /* this argument comes in a blob of its own; 0 none */
 };
 
 struct step {

@@ -41,6 +41,16 @@ Test(string, ping_and_echo)
     HARNESS_STEPS(&h, steps);
 }
 
+Test(string, ping_of_a_subscriber)
+{
+    h.subscriber = true;
+    static const struct step steps[] = {
+        { "PING", "['pong' '']", "", "" },
+        { "PING hello", "['pong' 'hello']", "", "" },
+    };
+    HARNESS_STEPS(&h, steps);
+}
+
 Test(string, set_and_get)
 {
     static const struct step steps[] = {

@@ -40,8 +40,11 @@ Test(entry, has_a_size_that_is_planned)
 
 static const size_t key_sizes[] = { 0, 1, 7, 16, 254, 255, 256, 480, 600, 5000 };
 static const size_t text_sizes[] = { 0, 1, 8, 44, 45, 100, 254, 255, 400, 480, 1023 };
-static const int64_t numbers[] = { 0, -1, 32767, 32768, -32769, INT32_MIN, (int64_t)INT32_MAX + 1, INT64_MIN, INT64_MAX };
-static const msec_t expiries[] = { NO_EXPIRE, 0, 1700000000000, 0xFFFFFFFFFFFE, 0xFFFFFFFFFFFF, INT64_MAX, -5, INT64_MIN };
+static const int64_t numbers[] = {
+    0, -1, 32767, 32768, -32769, INT32_MIN, (int64_t)INT32_MAX + 1, INT64_MIN, INT64_MAX
+};
+static const msec_t expiries[] = { NO_EXPIRE, 0,  1700000000000, 0xFFFFFFFFFFFE, 0xFFFFFFFFFFFF,
+                                   INT64_MAX, -5, INT64_MIN };
 #define N(a) (sizeof(a) / sizeof(a)[0])
 
 struct sample {
@@ -59,7 +62,8 @@ static void draw(struct prng *r, struct sample *s, size_t key_n)
     }
     size_t n = text_sizes[prng_below(r, N(text_sizes))];
     memset(s->bytes, 'a' + (int)prng_below(r, 26), n);
-    s->v = entry_value_string(bytes_of(s->bytes, n), key_n, prng_below(r, 2) ? ENC_RAW : ENC_EMBSTR);
+    s->v =
+        entry_value_string(bytes_of(s->bytes, n), key_n, prng_below(r, 2) ? ENC_RAW : ENC_EMBSTR);
 }
 
 static void check(const struct entry *e, struct bytes key, const struct sample *s, uint32_t access)
@@ -76,7 +80,8 @@ static void check(const struct entry *e, struct bytes key, const struct sample *
         cr_assert_eq(i, s->v.i);
         return;
     }
-    cr_assert_eq(entry_encoding(e), s->v.form == FORM_BLOB ? ENC_RAW : (enum value_encoding)s->v.form);
+    cr_assert_eq(entry_encoding(e),
+                 s->v.form == FORM_BLOB ? ENC_RAW : (enum value_encoding)s->v.form);
     struct bytes want = s->v.form == FORM_BLOB ? blob_bytes(s->v.pointer) : s->v.s;
     cr_assert(bytes_eq(entry_string(e, scratch), want));
     cr_assert(!entry_string_i64(e, &i));
@@ -141,9 +146,9 @@ Test(entry, text_that_is_a_number_is_read_as_one)
         bool is;
         int64_t v;
     } cases[] = {
-        { "0", true, 0 },     { "-1", true, -1 },   { "12345678901234567890", false, 0 },
-        { "007", false, 0 },  { "", false, 0 },     { "1 ", false, 0 },
-        { "-0", false, 0 },   { "+1", false, 0 },   { "9223372036854775807", true, INT64_MAX },
+        { "0", true, 0 },    { "-1", true, -1 }, { "12345678901234567890", false, 0 },
+        { "007", false, 0 }, { "", false, 0 },   { "1 ", false, 0 },
+        { "-0", false, 0 },  { "+1", false, 0 }, { "9223372036854775807", true, INT64_MAX },
         { "x", false, 0 },
     };
     for (size_t c = 0; c < N(cases); c++) {
@@ -167,6 +172,7 @@ Test(entry, stays_in_the_slabs_when_an_expiry_comes)
         }
     }
     cr_expect(!entry_string_is_short(BLOB_MIN, 5));
-    cr_expect(entry_string_is_short(BLOB_MIN - 1, 5000), "next to a key that needs its own block anyway");
+    cr_expect(entry_string_is_short(BLOB_MIN - 1, 5000),
+              "next to a key that needs its own block anyway");
     cr_expect(!entry_string_is_short(600, 16));
 }

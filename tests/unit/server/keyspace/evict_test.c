@@ -6,7 +6,8 @@ TestSuite(evict, .init = setup, .fini = teardown);
 
 #define KEYS 20000
 
-/* KEYS keys of about the same size; key i was used i seconds after key 0, each second one is volatile. */
+/* KEYS keys of about the same size; key i was used i seconds after key 0, each second one is
+ * volatile. */
 static void fill(void)
 {
     char text[24], value[100];
@@ -140,7 +141,8 @@ Test(evict, without_a_policy_or_a_candidate_it_fails)
     cr_expect(ks_over_limit(fx.ks, 0));
     cr_expect(!ks_over_limit(fx.ks, mem_used()), "what is not counted does not count");
     cr_expect_eq(ks_evict(fx.ks, 0, clock_monotonic_us), EVICT_FAIL);
-    static const int policies[] = { POLICY_VOLATILE_LRU, POLICY_VOLATILE_LFU, POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL };
+    static const int policies[] = { POLICY_VOLATILE_LRU, POLICY_VOLATILE_LFU,
+                                    POLICY_VOLATILE_RANDOM, POLICY_VOLATILE_TTL };
     for (int i = 0; i < 4; i++) {
         fx.config.maxmemory_policy = policies[i];
         cr_expect_eq(ks_evict(fx.ks, 0, clock_monotonic_us), EVICT_FAIL);
@@ -166,7 +168,8 @@ Test(evict, an_eviction_is_announced_like_a_removal)
 
 Test(evict, all_databases_are_looked_at)
 {
-    static const int policies[] = { POLICY_ALLKEYS_LRU, POLICY_ALLKEYS_RANDOM, POLICY_VOLATILE_TTL };
+    static const int policies[] = { POLICY_ALLKEYS_LRU, POLICY_ALLKEYS_RANDOM,
+                                    POLICY_VOLATILE_TTL };
     for (int p = 0; p < 3; p++) {
         for (int i = 0; i < 4; i++)
             ks_set_string(ks_db(fx.ks, i), BYTES("k"), BYTES("v"), 0, START + 1000 + i);
@@ -182,7 +185,8 @@ Test(evict, few_volatile_keys_among_many_are_found)
 {
     char text[24];
     for (uint64_t i = 0; i < KEYS; i++)
-        ks_set_string(fx.db, number_key(text, i), BYTES("v"), 0, i % 5000 == 7 ? START + 1000 : NO_EXPIRE);
+        ks_set_string(fx.db, number_key(text, i), BYTES("v"), 0,
+                      i % 5000 == 7 ? START + 1000 : NO_EXPIRE);
     fx.config.maxmemory = 1;
     fx.config.maxmemory_eviction_tenacity = 100;
     fx.config.maxmemory_policy = POLICY_VOLATILE_LRU;
@@ -235,7 +239,8 @@ Test(evict, candidates_that_have_gone_meanwhile_do_no_harm)
         struct db *db = ks_db(fx.ks, (int)prng_below(&r, 4));
         ks_set_now(fx.ks, START + round * 500);
         if (prng_below(&r, 3))
-            ks_set_string(db, number_key(text, i), BYTES("some value"), 0, prng_below(&r, 2) ? NO_EXPIRE : START + 100000000);
+            ks_set_string(db, number_key(text, i), BYTES("some value"), 0,
+                          prng_below(&r, 2) ? NO_EXPIRE : START + 100000000);
         else
             (void)ks_delete(db, number_key(text, i), KS_DEL_SYNC);
         if (round % 100 == 50)

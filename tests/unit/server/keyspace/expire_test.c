@@ -69,7 +69,8 @@ Test(expire, a_replica_hides_and_waits_for_the_masters_del)
 Test(expire, setting_an_expiry_moves_nothing_but_the_entry)
 {
     struct entry *e = set("k", "value");
-    static const msec_t times[] = { START + 5, NO_EXPIRE, (msec_t)1 << 50, INT64_MAX, START + 7, START + 8, NO_EXPIRE, 0 };
+    static const msec_t times[] = { START + 5, NO_EXPIRE, (msec_t)1 << 50, INT64_MAX,
+                                    START + 7, START + 8, NO_EXPIRE,       0 };
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         e = ks_set_expire(fx.db, e, times[i]);
         cr_expect_eq(entry_expire(e), times[i]);
@@ -124,7 +125,8 @@ Test(expire, the_cycle_can_be_switched_off)
     cr_expect_eq(db_size(fx.db), 0);
 }
 
-/* Of many keys, all and only those that are due are gone after each cycle, whatever was done to them before. */
+/* Of many keys, all and only those that are due are gone after each cycle, whatever was done to
+ * them before. */
 Test(expire, every_key_goes_at_its_time)
 {
     enum { KEYS = 30000, SPAN = 2000 };
@@ -150,7 +152,8 @@ Test(expire, every_key_goes_at_its_time)
         cr_assert_gt(next, now);
         cr_assert_leq(next, first == INT64_MAX ? first : first + 1);
         left = want;
-        for (int j = 0; j < 200 && left; j++) { /* some get another time, in place, by SET, or none for a while */
+        for (int j = 0; j < 200 && left;
+             j++) { /* some get another time, in place, by SET, or none for a while */
             uint64_t i = prng_below(&r, KEYS);
             struct entry *e = ks_write(fx.db, number_key(text, i));
             if (!e)

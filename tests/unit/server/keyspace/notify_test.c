@@ -8,9 +8,9 @@ Test(notify, letters_are_read_and_printed_as_redis_does)
     static const struct {
         const char *text, *printed;
     } cases[] = {
-        { "", "" },        { "KEA", "AKE" },     { "KEgn", "gnKE" },  { "Kg$lshzxetd", "AK" },
-        { "mKE", "KEm" },  { "n", "n" },         { "gE", "gE" },      { "KEnmA", "AKEm" },
-        { "$", "$" },      { "xe", "xe" },       { "AA", "A" },
+        { "", "" },       { "KEA", "AKE" }, { "KEgn", "gnKE" }, { "Kg$lshzxetd", "AK" },
+        { "mKE", "KEm" }, { "n", "n" },     { "gE", "gE" },     { "KEnmA", "AKEm" },
+        { "$", "$" },     { "xe", "xe" },   { "AA", "A" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned flags;

@@ -23,7 +23,9 @@ static usec_t never(void *p)
 
 static void setup(void)
 {
-    static const struct io_handler h = { .execute = nothing, .before_wait = never, .after_wait = nothing };
+    static const struct io_handler h = { .execute = nothing,
+                                         .before_wait = never,
+                                         .after_wait = nothing };
     const struct io_config config = { .backend = IO_BACKEND_EPOLL };
     cr_assert_eq(io_new(&config, &h, &io), 0);
     for (int i = 0; i < 4; i++)

@@ -27,7 +27,9 @@ static usec_t never(void *p)
     return INT64_MAX;
 }
 
-static const struct io_handler handler = { .execute = nothing, .before_wait = never, .after_wait = nothing };
+static const struct io_handler handler = { .execute = nothing,
+                                           .before_wait = never,
+                                           .after_wait = nothing };
 
 /* From here on the system call `nr` fails with `err` in this process. */
 static void deny(int nr, int err)

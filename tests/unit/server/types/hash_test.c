@@ -18,7 +18,7 @@ static bool put(struct value_ref *h, const char *field, const char *value)
 Test(hash, becomes_a_table_with_one_field_too_many)
 {
     struct value_ref h = hash_new();
-    char name[8];
+    char name[16];
     for (int i = 0; i < 5; i++) {
         snprintf(name, sizeof(name), "f%d", i);
         cr_assert(put(&h, name, "v"));

@@ -351,7 +351,10 @@ Test(set, is_freed_bit_by_bit)
 static void mark(void *ctx, const struct element *e)
 {
     unsigned char *seen = ctx;
-    seen[atoi(e->s.p + strlen("member:"))] = 1;
+    size_t prefix = strlen("member:");
+    int64_t i;
+    cr_assert(num_parse_i64(bytes_of(e->s.p + prefix, e->s.n - prefix), &i));
+    seen[i] = 1;
 }
 
 Test(set, a_scan_sees_what_stays_while_the_set_grows_and_shrinks)
