@@ -15,7 +15,7 @@
  *
  * So a lookup touches a directory word (small, in the cache), one bucket line, and the item that it
  * wants. A segment grows and shrinks in small steps, splits in two when 64 buckets are full, and is
- * merged with its sibling when both are small: the load stays between 80 and 90 % at any size, and
+ * merged with its sibling when both are small: the load stays near 85 % at any size, and
  * no step takes longer than some 20 us. Hash order is kept at any depth, which makes a scan's
  * cursor simply a position.
  *

@@ -21,7 +21,7 @@ static const struct command *const families[] = {
 };
 #undef FAMILY
 
-enum { SLOTS = 1024, NAME_MAX_BYTES = 32 }; /* open addressing, load below a half */
+enum { SLOTS = 1024 }; /* open addressing; half of them are enough for all commands */
 
 struct slot {
     uint64_t head; /* first 8 bytes of the name, folded to lower case, zero-padded */
@@ -34,6 +34,7 @@ static struct table {
     struct slot slots[SLOTS];
     struct command_entry *entries; /* top level, order of registration */
     int count;
+    int used; /* slots that have or had a name */
     struct command_entry **by_id;
     int ids;
 } T;
@@ -84,11 +85,12 @@ static struct slot *find_slot(struct bytes name)
 static void add_slot(const char *name, struct command_entry *e)
 {
     struct bytes b = bytes_of_str(name);
-    ASSERT(b.n > 0 && b.n < NAME_MAX_BYTES * 4);
+    ASSERT(b.n > 0);
     uint64_t head = name_head(b);
     unsigned i = slot_of(head, b.n);
     while (T.slots[i].name && T.slots[i].entry)
         i = (i + 1) % SLOTS;
+    T.used += !T.slots[i].name;
     T.slots[i] = (struct slot){ head, name, (uint32_t)b.n, e };
 }
 
@@ -201,6 +203,8 @@ int command_rename(struct bytes old_name, struct bytes new_name)
         return -ENOENT;
     if (new_name.n && command_find(new_name))
         return -EEXIST;
+    if (new_name.n && T.used >= SLOTS * 3 / 4) /* each name that was ever there takes a slot */
+        return -ENOSPC;
     struct command_entry *e = s->entry;
     s->entry = NULL; /* the slot stays, so that probing past it still works */
     if (new_name.n == 0)

@@ -298,7 +298,12 @@ void dispatch_call(struct dispatch *d, struct client *client, struct command_ent
         .client = client,
         .node = d->node,
     };
+    bool no_touch = client->flags & CLIENT_NO_TOUCH && strcmp(cmd->row->name, "touch") != 0;
+    if (__builtin_expect(no_touch, 0))
+        ks_set_touch(d->ks, false);
     run_handler(d, &c);
+    if (__builtin_expect(no_touch, 0))
+        ks_set_touch(d->ks, true);
     if (__builtin_expect(client->flags & CLIENT_TRACKING, 0) && (cmd->row->flags & CMD_READ))
         tracking_remember(d->tracking, &c);
 }

@@ -65,7 +65,7 @@ static bool refuse_unknown(struct client *client, int argc, const struct bytes *
     char args[CUT + 8];
     size_t n = 0;
     for (int i = 1; i < argc && n < CUT; i++) {
-        size_t take = argv[i].n < CUT - n ? argv[i].n : CUT - n;
+        size_t take = strnlen(argv[i].p, argv[i].n < CUT - n ? argv[i].n : CUT - n); /* as far as its first NUL */
         args[n++] = '\'';
         memcpy(args + n, argv[i].p, take);
         n += take;
@@ -74,7 +74,7 @@ static bool refuse_unknown(struct client *client, int argc, const struct bytes *
     }
     struct buf b = BUF_INIT(1024);
     buf_append_str(&b, "ERR unknown command '");
-    buf_append(&b, bytes_of(argv[0].p, argv[0].n < CUT ? argv[0].n : CUT));
+    buf_append(&b, bytes_of(argv[0].p, strnlen(argv[0].p, argv[0].n < CUT ? argv[0].n : CUT)));
     buf_append_str(&b, "', with args beginning with: ");
     buf_append(&b, bytes_of(args, n));
     if (client->flags & CLIENT_MULTI)

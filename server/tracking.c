@@ -288,7 +288,8 @@ void tracking_touched(struct tracking *t, struct db *db, struct bytes key, struc
 {
     (void)db;
     if (!key.p) {
-        invalidate_all(t);
+        if (key.n == 0) /* a swap is not told, as in Redis: keys are followed by name, whatever their database */
+            invalidate_all(t);
         return;
     }
     if (!list_empty(&t->all_prefixes))

@@ -220,6 +220,8 @@ void resp_empty_array(struct writer *w)
 
 void resp_error(struct writer *w, struct bytes text)
 {
+    while (text.n && (text.p[text.n - 1] == '\r' || text.p[text.n - 1] == '\n'))
+        text.n--;
     w->errors++;
     if (w->ops->on_error)
         w->ops->on_error(w, text);

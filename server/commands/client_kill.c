@@ -88,13 +88,15 @@ void cmd_client_kill(struct call *c)
     if (old_form) {
         f.addr = c->argv[2];
         f.skip_me = false;
-    } else if (c->argc % 2) {
-        reply_syntax_error(c);
-        return;
     }
-    for (int i = 2; !old_form && i < c->argc; i += 2)
+    for (int i = 2; !old_form && i < c->argc; i += 2) {
+        if (i + 1 == c->argc) {
+            reply_syntax_error(c);
+            return;
+        }
         if (!parse_option(c, i, &f))
             return;
+    }
     int64_t killed = 0;
     bool me = false;
     LIST_EACH(clients_list(node_clients(c->node)), n) {

@@ -62,20 +62,28 @@ static bool refuse_overlap(struct call *c, struct bytes a, const char *what, str
     return false;
 }
 
+/* A prefix of the client's own that overlaps with `p` (another one, not the same); NULL when there is none. */
+static const struct relation_name *existing_overlap(const struct client_tracking *t, struct bytes p)
+{
+    if (!t)
+        return NULL;
+    LIST_EACH(&t->prefixes.links, n) {
+        const struct relation_name *name = LIST_ITEM(n, struct relation_link, in_side)->name;
+        if (overlap(p, relation_text(name)) && !bytes_eq(p, relation_text(name)))
+            return name;
+    }
+    return NULL;
+}
+
 static bool prefixes_fit(struct call *c, const struct request *r)
 {
-    struct client_tracking *t = c->client->tracking;
     for (int i = 0; i < r->prefixes_n; i++) {
+        const struct relation_name *has = existing_overlap(c->client->tracking, r->prefixes[i]);
+        if (has)
+            return refuse_overlap(c, r->prefixes[i], "an existing", relation_text(has));
         for (int k = i + 1; k < r->prefixes_n; k++)
             if (overlap(r->prefixes[i], r->prefixes[k]))
                 return refuse_overlap(c, r->prefixes[i], "another provided", r->prefixes[k]);
-        if (!t)
-            continue;
-        LIST_EACH(&t->prefixes.links, n) {
-            struct bytes has = relation_text(LIST_ITEM(n, struct relation_link, in_side)->name);
-            if (overlap(r->prefixes[i], has) && !bytes_eq(r->prefixes[i], has))
-                return refuse_overlap(c, r->prefixes[i], "an existing", has);
-        }
     }
     return true;
 }
@@ -132,7 +140,7 @@ void cmd_client_tracking(struct call *c)
 void cmd_client_caching(struct call *c)
 {
     struct client_tracking *t = c->client->tracking;
-    if (!t || !(t->o.optin || t->o.optout)) {
+    if (!t) {
         reply_error(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT "
                        "mode enabled");
         return;

@@ -52,6 +52,7 @@ bool stream_id_parse(struct bytes s, uint64_t seq, struct stream_id *ret_id)
     struct stream_id id = { 0, seq };
     if (s.n == 0 || s.n > TEXT_MAX)
         return false;
+    s.n = strnlen(s.p, s.n); /* an ID ends at a zero byte */
     const char *dash = memchr(s.p, '-', s.n);
     size_t n = dash ? (size_t)(dash - s.p) : s.n;
     if (!parse_part(bytes_of(s.p, n), &id.ms))

@@ -84,13 +84,10 @@ static bool parse_new_id(struct call *c, int i, struct trim_args *a)
 
 static bool check_limit(struct call *c, bool xadd, struct trim_args *a)
 {
-    if (a->trim.by == STREAM_TRIM_NONE) {
-        if (a->limit_at && a->trim.limit)
-            reply_error(c, "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
-        else if (!xadd)
-            reply_syntax_error(c);
-        else
-            return true;
+    if (a->trim.by == STREAM_TRIM_NONE && (a->trim.limit || !xadd)) {
+        reply_error(c, a->trim.limit
+                           ? "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+                           : "ERR syntax error, XTRIM must be called with a trimming strategy");
         return false;
     }
     if (c->flags & CALL_FROM_MASTER) {

@@ -67,9 +67,12 @@ struct ks_hooks {
     void (*removed)(void *ctx, struct db *, struct bytes key, enum notify_class why);
     /* An event that passed notify_flags. The node publishes __keyspace@N__ / __keyevent@N__. */
     void (*notify)(void *ctx, int db, enum notify_class, const char *event, struct bytes key);
-    /* A key was changed or removed (watch, client tracking). key.p NULL: the whole db was flushed or swapped. */
+    /* A key was changed or removed (watch, client tracking). key.p NULL: the whole db was flushed, or (key.n 1: KS_SWAPPED)
+     * swapped; of a swap both databases hear before and after. */
     void (*touched)(void *ctx, struct db *, struct bytes key);
 };
+
+#define KS_SWAPPED ((struct bytes){ NULL, 1 })
 
 struct ks_stats {
     uint64_t hits, misses;

@@ -192,7 +192,8 @@ void conn_sent(struct conn *c, size_t n)
 /* All output is with the kernel: the write side ends, the peer's last bytes are waited for. */
 static void output_finished(struct conn *c)
 {
-    if (c->flags & CONN_EOF) {
+    /* Who was refused (no owner) is let go at once: under a flood of connections descriptors are what is short. */
+    if ((c->flags & CONN_EOF) || !(c->flags & CONN_OWNED)) {
         conn_end(c, 0);
         return;
     }

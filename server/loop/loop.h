@@ -17,8 +17,7 @@
 #define LOOP_FINISH_US       (10 * 1000 * 1000) /* what conn_close_after_output waits for a peer */
 #define LOOP_STOP_US         (1000 * 1000)      /* what io_stop waits for output to leave */
 #define LOOP_ACCEPT_RETRY_US (100 * 1000)       /* pause of a listener after EMFILE and friends */
-#define LOOP_INTO_MAX                                                                              \
-    (1024 * 1024) /* one receive straight into place; progress is told after each */
+#define LOOP_INTO_MAX        (1024 * 1024)      /* one receive straight into place */
 
 #define OUT_BLOCK_BYTES (64 * 1024) /* a shared output block with its header */
 #define OUT_POOL_MAX    64          /* free blocks kept */
@@ -72,17 +71,15 @@ struct out {
 /* ---- connections (conn.c) ---- */
 
 enum conn_flag {
-    CONN_OWNED = 1 << 0, /* the owner has yet to hear `closed` */
-    CONN_ATTENTION =
-        1 << 1, /* in io->attention: input or output is to be looked at before the wait */
-    CONN_SENDING = 1 << 2, /* a send is under way (uring), or waits for room (epoll) */
+    CONN_OWNED = 1 << 0,     /* the owner has yet to hear `closed` */
+    CONN_ATTENTION = 1 << 1, /* in io->attention: to be looked at before the wait */
+    CONN_SENDING = 1 << 2,   /* a send is under way (uring), or waits for room (epoll) */
     CONN_HELD = 1 << 3,
     CONN_PAUSED = 1 << 4,
     CONN_CONNECTING = 1 << 5,
-    CONN_FINISHING = 1 << 6, /* closes once its output is sent */
-    CONN_EOF = 1 << 7,       /* the peer sends no more */
-    CONN_LINGERING =
-        1 << 8, /* output sent and write side shut: waits for the peer's end, drops its input */
+    CONN_FINISHING = 1 << 6,  /* closes once its output is sent */
+    CONN_EOF = 1 << 7,        /* the peer sends no more */
+    CONN_LINGERING = 1 << 8,  /* our side is shut: waits for the peer's end, drops its input */
     CONN_CLOSING = 1 << 9,    /* freed as soon as the kernel has let go */
     CONN_CANCELLED = 1 << 10, /* the backend was told so */
     CONN_ENDING = 1 << 11,    /* in io->ending */
@@ -172,8 +169,7 @@ struct io {
 
 /* loop.c */
 void loop_read_clocks(struct io *);
-void loop_execute(
-    struct io *); /* what was gathered; afterwards its input bytes may be overwritten */
+void loop_execute(struct io *); /* what was gathered; its input may be overwritten afterwards */
 
 /* out.c */
 void out_init(struct io *);
@@ -223,8 +219,7 @@ static inline bool conn_sends(const struct conn *c) /* there is output the kerne
 }
 
 /* listen.c */
-void listener_failed(struct listener *,
-                     int err); /* accept failed: counts, logs, pauses when out of something */
+void listener_failed(struct listener *, int err); /* counts, logs, rests if something ran out */
 usec_t listeners_deadline(const struct io *);
 void listeners_retry(struct io *);
 void listeners_free(struct io *);

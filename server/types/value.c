@@ -7,6 +7,7 @@
 #include "server/types/hash.h"
 #include "server/types/list.h"
 #include "server/types/set.h"
+#include "server/types/stream.h"
 #include "server/types/zset.h"
 
 static const char *const type_names[TYPES_N] = {
@@ -33,6 +34,7 @@ static const struct value_ops *const all_ops[TYPES_N] = {
     [TYPE_SET] = &set_value_ops,
     [TYPE_ZSET] = &zset_value_ops,
     [TYPE_HASH] = &hash_value_ops,
+    [TYPE_STREAM] = &stream_value_ops,
 };
 
 const char *value_type_name(enum value_type type)

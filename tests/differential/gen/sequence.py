@@ -13,7 +13,8 @@ TABLES = {
     "hll": collection_groups.HLL, "geo": collection_groups.GEO,
 }
 SCENES = {"transactions": session_groups.transaction, "pubsub": session_groups.pubsub,
-          "blocking": session_groups.blocking}
+          "blocking": session_groups.blocking, "notifications": session_groups.notifications,
+          "tracking": session_groups.tracking, "passing-time": session_groups.passing_time}
 GROUPS = sorted(TABLES) + sorted(SCENES)
 MUTATED = 0.12       # share of commands that are damaged
 OTHER_CONN = 0.08    # share of table commands that run on the second connection

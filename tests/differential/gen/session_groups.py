@@ -215,3 +215,67 @@ def blocking(rng, any_command):
     if rng.random() < 0.3:
         steps.append((0, [b"DEL", b"l1", b"z1", b"x1", b"l2"], COMMAND))
     return steps
+
+
+def notifications(rng, any_command):
+    """Connection 2 hears the events of what the others do."""
+    steps = [(0, [b"CONFIG", b"SET", b"notify-keyspace-events", rng.choice([b"AKE", b"AKEn", b"AKEm", b"KA", b"E$gx"])], COMMAND),
+             (2, [b"PSUBSCRIBE", rng.choice([b"__keyevent@*", b"__keyspace@*", b"__keyevent@0__:*"])], COMMAND)]
+    for _ in range(rng.randint(5, 40)):
+        steps.append((0, any_command(rng), COMMAND))
+    steps.append((2, [], COMMAND))
+    return steps
+
+
+def tracking(rng, any_command):
+    """Connection 2 caches what it reads (RESP3) and hears what connection 0 and it itself change."""
+    mode = rng.choice([[], [b"NOLOOP"], [b"BCAST"], [b"BCAST", b"PREFIX", b"s", b"PREFIX", b"l"], [b"OPTIN"], [b"OPTOUT"],
+                       [b"BCAST", b"NOLOOP"]])
+    steps = [(2, [b"HELLO", b"3"], COMMAND), (2, [b"CLIENT", b"TRACKING", b"OFF"], COMMAND),
+             (2, [b"CLIENT", b"TRACKING", b"ON"] + mode, COMMAND)]
+    keys = [b"s1", b"s2", b"n1", b"l1", b"t1", b"h1", b"nokey"]
+    for _ in range(rng.randint(3, 15)):
+        key = rng.choice(keys)
+        read = rng.choice([[b"GET", key], [b"EXISTS", key], [b"TTL", key], [b"MGET", key, b"s2"], [b"STRLEN", key], [b"TYPE", key]])
+        r = rng.random()
+        if r < 0.4:
+            steps.append((2, read, COMMAND))
+        elif r < 0.5:
+            steps.append((2, rng.choice([[b"CLIENT", b"CACHING", b"YES"], [b"CLIENT", b"CACHING", b"NO"], [b"MULTI"], [b"EXEC"],
+                                         [b"CLIENT", b"TRACKINGINFO"], [b"CLIENT", b"GETREDIR"]]), COMMAND))
+        else:
+            who = 0 if rng.random() < 0.8 else 2
+            steps.append((who, rng.choice([[b"SET", key, b"1"], [b"DEL", key], [b"EXPIRE", key, b"5000"], [b"APPEND", key, b"x"],
+                                           [b"FLUSHDB"], [b"RENAME", key, b"s2"], [b"MSET", key, b"1", b"s2", b"2"],
+                                           [b"PERSIST", key], [b"GETEX", key, b"PERSIST"], [b"SWAPDB", b"0", b"1"]]), COMMAND))
+            steps.append((2, [], COMMAND))
+    steps.append((2, [b"EXEC"], COMMAND))
+    steps.append((2, [b"CLIENT", b"TRACKING", b"OFF"], COMMAND))
+    return steps
+
+
+def passing_time(rng, any_command):
+    """Keys that end during the sequence: everything is asked well before or well after their time."""
+    keys = rng.sample([b"s1", b"s2", b"l1", b"t1", b"h1", b"z1", b"x1", b"n1"], 4)
+    steps = []
+    for key in keys:
+        ms = b"%d" % rng.randint(60, 90)
+        steps.append((0, rng.choice([[b"SET", key, b"1", b"PX", ms], [b"PEXPIRE", key, ms], [b"PSETEX", key, ms, b"v"],
+                                     [b"GETEX", key, b"PX", ms]]), COMMAND))
+        if rng.random() < 0.3:
+            steps.append((0, rng.choice([[b"PERSIST", key], [b"SET", key, b"2"], [b"SET", key, b"3", b"KEEPTTL"], [b"RENAME", key, b"d1"],
+                                         [b"COPY", key, b"d2", b"REPLACE"], [b"GETSET", key, b"x"], [b"INCR", key], [b"EXPIRE", key, b"10000", b"GT"]]),
+                          COMMAND))
+    if rng.random() < 0.3:
+        steps.append((1, [b"WATCH"] + keys, COMMAND))
+    steps.append((0, [130], SLEEP))
+    for key in keys + [b"d1", b"d2"]:
+        steps.append((0, rng.choice([[b"GET", key], [b"TYPE", key], [b"EXISTS", key], [b"TTL", key], [b"INCR", key], [b"APPEND", key, b"y"],
+                                     [b"DEL", key], [b"SETNX", key, b"1"], [b"RENAME", key, b"d3"], [b"OBJECT", b"ENCODING", key],
+                                     [b"SCAN", b"0", b"COUNT", b"1000"], [b"KEYS", b"*"], [b"LPUSH", key, b"x"], [b"SADD", key, b"x"],
+                                     [b"EXPIRE", key, b"10000"], [b"GETDEL", key], [b"MOVE", key, b"1"], [b"RANDOMKEY"]]), COMMAND))
+    if steps[-1][0] == 0 and rng.random() < 0.5:
+        steps.append((1, [b"MULTI"], COMMAND))
+        steps.append((1, [b"GET", keys[0]], COMMAND))
+        steps.append((1, [b"EXEC"], COMMAND))
+    return steps

@@ -90,6 +90,16 @@ Test(out, writing_to_several_in_turn_keeps_them_apart)
     expect_queued(conns[1], "+b\r\n+b\r\n+b\r\n");
 }
 
+Test(out, who_goes_first_is_looked_at_first)
+{
+    conn_send_first(conns[2], true);
+    for (int i = 0; i < 4; i++)
+        resp_ok(conn_writer(conns[i], 2));
+    cr_assert_eq(io->attention_first.n, 1);
+    cr_assert_eq(io->attention_first.v[0], conns[2]);
+    cr_assert_eq(io->attention.n, 3);
+}
+
 Test(out, a_later_header_closes_its_gap)
 {
     struct writer *w = conn_writer(conns[0], 2);

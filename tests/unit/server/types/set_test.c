@@ -421,6 +421,30 @@ Test(set, members_are_chosen_evenly)
     }
 }
 
+Test(set, gathered_members_make_a_set_of_the_encoding_that_adding_makes)
+{
+    static const char *const cases[] = { "", "1 2 3", "1 2 3 4 5 6 7", "a b", "1 2 a",
+                                         "a b c d e f g h i j", "a b c d e f g h i j k" };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct value_ref members = set_of(&defaults, cases[i]), expect = set_of(&small, cases[i]);
+        struct set_gather g = { 0 };
+        struct set_walk w;
+        struct set_batch b;
+        set_walk_begin(&w, members);
+        while (set_walk_batch(&w, &b))
+            set_gather_batch(&g, &b, SET_BATCH_ALL(&b));
+        struct value_ref set = set_gather_done(&g, set_new(), &small);
+        unsigned char x[20], y[20];
+        digest(set, x);
+        digest(expect, y);
+        cr_expect_eq(set.enc, expect.enc, "%s", cases[i]);
+        cr_expect_eq(memcmp(x, y, 20), 0, "%s", cases[i]);
+        set_free(set);
+        set_free(expect);
+        set_free(members);
+    }
+}
+
 /* ---- from outside ---- */
 
 Test(set, payloads_are_checked_and_brought_to_the_encoding_of_the_limits)
