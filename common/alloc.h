@@ -33,8 +33,8 @@ void mem_stats_get(struct mem_stats *ret_stats);
 void mem_purge(void);             /* gives free pages back to the kernel */
 const char *mem_allocator_name(void); /* "jemalloc-5.3.0" or "libc" */
 
-/* Reads (value NULL) or sets a setting of the allocator by name ("arena.0.decay...", see jemalloc's mallctl): numbers and texts.
- * 0 or -errno; -ENOTSUP without jemalloc. For DEBUG MALLCTL. */
+/* Reads (value NULL) or sets a setting of the allocator by name ("arena.0.decay...", see jemalloc's mallctl): numbers
+ * and texts. 0 or -errno; -ENOTSUP without jemalloc. For DEBUG MALLCTL. */
 struct buf;
 int mem_ctl_number(const char *name, const char *value, int64_t *ret_v);
 int mem_ctl_string(const char *name, const char *value, struct buf *ret_text);

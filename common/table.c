@@ -220,8 +220,7 @@ static void segment_resize(struct table *t, uint64_t hash, uint32_t n)
     segment_free(t, old, from);
 }
 
-/* Makes the directory's new array from the old one: entry i of `n` is the old entry i << up >>
- * down. */
+/* Makes the directory's new array; its entry i is the old one's entry i << up >> down. */
 static void dir_resize(struct table *t, unsigned depth, unsigned up, unsigned down)
 {
     size_t n = (size_t)1 << depth;

@@ -109,8 +109,8 @@ uint64_t table_scan(const struct table *, uint64_t cursor, void (*visit)(void *c
                     void *ctx);
 /* Each item equally likely; NULL when empty. */
 void *table_random(const struct table *, struct prng *);
-/* Items near a hash position, in the order they come, from up to `buckets` buckets; returns how
- * many, at most `max`. */
+/* Items from a hash position on, which should be random in all its bits, from up to `buckets`
+ * buckets; returns how many, at most `max`. */
 enum table_sample { TABLE_SAMPLE_ALL, TABLE_SAMPLE_VOLATILE };
 unsigned table_sample(const struct table *, uint64_t hash, enum table_sample, unsigned buckets,
                       void **ret_items, unsigned max);

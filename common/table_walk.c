@@ -93,20 +93,19 @@ unsigned table_sample(const struct table *t, uint64_t hash, enum table_sample wh
 {
     struct table_place p = table_place(t, hash);
     uint32_t i = table_home(table_fragment(hash, p.depth), p.n);
-    unsigned items = 0;
+    unsigned slot = hash % TABLE_SLOTS,
+             items = 0; /* else the first slots would be drawn more often */
     for (; buckets > 0 && items < max; buckets--) {
         const struct table_bucket *b = &p.buckets[i];
-        for (unsigned slot = 0; slot < TABLE_SLOTS && items < max; slot++) {
+        for (; slot < TABLE_SLOTS && items < max; slot++) {
             uint64_t word = slot_word(b, slot);
             if (word && (which == TABLE_SAMPLE_ALL || word & SLOT_VOLATILE))
                 ret_items[items++] = table_slot_item(b, slot);
         }
+        slot = 0;
         if (++i < p.n)
             continue;
-        uint64_t next = segment_next_hash(hash, p.depth); /* wraps at the end */
-        if (next == 0 && which == TABLE_SAMPLE_ALL && t->count == 0)
-            break;
-        hash = next;
+        hash = segment_next_hash(hash, p.depth); /* wraps at the end */
         p = table_place(t, hash);
         i = 0;
     }

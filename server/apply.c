@@ -74,8 +74,8 @@ int apply_maxclients(struct node *n, const char **ret_error)
     int fit = process_raise_file_limit(want < INT32_MAX - 64 ? (int)want : INT32_MAX - 64);
     if (fit >= want)
         return 0;
-    snprintf(text, sizeof(text), "The operating system is not able to handle the specified number of clients, try with %d",
-             fit);
+    snprintf(text, sizeof(text),
+             "The operating system is not able to handle the specified number of clients, try with %d", fit);
     return fail(ret_error, text);
 }
 
@@ -88,9 +88,11 @@ int apply_maxmemory(struct node *n, const char **ret_error)
         return 0;
     size_t used = mem_used() - node_not_counted_memory(n);
     if (limit < used)
-        log_warning("WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than the current memory usage "
-                    "(%zu). This will result in key eviction and/or the inability to accept new write commands depending "
-                    "on the maxmemory-policy.", (unsigned long long)limit, used);
+        log_warning(
+            "WARNING: the new maxmemory value set via CONFIG SET (%llu) is smaller than the current memory usage "
+            "(%zu). This will result in key eviction and/or the inability to accept new write commands depending "
+            "on the maxmemory-policy.",
+            (unsigned long long)limit, used);
     ks_evict(ks, node_not_counted_memory(n), clock_monotonic_us);
     return 0;
 }
@@ -172,6 +174,7 @@ int apply_tracking(struct node *n, const char **ret_error)
 {
     (void)ret_error;
     tracking_end_of_turn(node_tracking(n));
+    dispatch_retarget(node_dispatch(n)); /* others were written to, while the command that set it runs */
     return 0;
 }
 

@@ -1,8 +1,9 @@
 /* Clients that wait for keys (see blocked.h).
  *
- * Keys and clients are a relation (space: the database), so that a key's clients are in the order of their arrival. A key
- * that became ready is queued once; after the command its clients are served one by one, as long as the key holds something of
- * the type they wait for. Serving may make other keys ready (BLMOVE): the queue is worked off until it is empty.
+ * Keys and clients are a relation (space: the database), so that a key's clients are in the order of their arrival. A
+ * key that became ready is queued once; after the command its clients are served one by one, as long as the key holds
+ * something of the type they wait for. Serving may make other keys ready (BLMOVE): the queue is worked off until it is
+ * empty.
  *
  *   running --block_on_keys--> waiting --key ready--> serving --done--> running
  *                                ^  |                    |
@@ -132,7 +133,8 @@ bool call_may_block(const struct call *c)
     return !(c->flags & CALL_DENY_BLOCKING) && c->client->conn;
 }
 
-void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type, msec_t deadline, unsigned flags)
+void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type, msec_t deadline,
+                   unsigned flags)
 {
     ASSERT(call_may_block(c));
     struct client *client = c->client;
@@ -233,7 +235,8 @@ static void serve_key(struct blocked *b, int space, struct bytes key)
     struct list_node *at = list_first(&name->links);
     for (uint64_t left = name->links_n; at && left; left--) {
         struct client *client = LIST_ITEM(at, struct relation_link, in_name)->owner;
-        at = list_next(&name->links, at); /* serving takes away the client's own link only, and the name with the last */
+        /* Serving takes away the client's own link only, and the name with the last. */
+        at = list_next(&name->links, at);
         struct entry *e = ks_find(db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY);
         if (!e && b->keys_wake_when_gone == 0)
             return; /* nothing left for all the others */

@@ -1,5 +1,5 @@
-/* Clients that wait: for keys (BLPOP, XREAD, ...), by one list per key in the order of arrival, served after the command
- * that made a key ready, in the same turn. One way to resume, one way to time out, CLIENT UNBLOCK included. */
+/* Clients that wait: for keys (BLPOP, XREAD, ...), by one list per key in the order of arrival, served after the
+ * command that made a key ready, in the same turn. One way to resume, one way to time out, CLIENT UNBLOCK included. */
 #pragma once
 
 #include "server/call.h"

@@ -1,8 +1,8 @@
 /* One command under way: all that a data command sees. It cannot name the node (DESIGN.md 1).
  *
  * Handlers check their arguments first (nothing changes before an error reply), decide once, act on the keyspace,
- * reply, and state their effect. Effects: a handler that changed data calls ks_changed (which counts the change); dispatch
- * then propagates the request as it came, unless the handler stated another effect with effect_*. */
+ * reply, and state their effect. Effects: a handler that changed data calls ks_changed (which counts the change);
+ * dispatch then propagates the request as it came, unless the handler stated another effect with effect_*. */
 #pragma once
 
 #include "common/bytes.h"
@@ -57,8 +57,8 @@ extern const char err_not_float[];    /* "ERR value is not a valid float" */
 extern const char err_no_key[];       /* "ERR no such key" */
 extern const char err_out_of_range[]; /* "ERR index out of range" */
 extern const char err_string_max[];   /* "ERR string exceeds maximum allowed size (proto-max-bulk-len)" */
-extern const char err_no_memory[];    /* "OOM command not allowed when used memory > 'maxmemory'." is dispatch's; this one:
-                                       * "ERR insufficient memory for this value" (allocation refused) */
+extern const char err_no_memory[];    /* "OOM command not allowed when used memory > 'maxmemory'." is dispatch's; this
+                                       * one:    "ERR insufficient memory for this value" (allocation refused) */
 
 void reply_syntax_error(struct call *);
 void reply_wrong_type(struct call *);
@@ -99,10 +99,11 @@ enum block_flags {
     BLOCK_NULL_BULK = 1,         /* the time-out's reply is a null (BLMOVE); else a null array */
     BLOCK_WAKE_WHEN_GONE = 2,    /* run again too when the key is deleted or changes its type (XREADGROUP) */
 };
-/* The client waits until one of the keys holds something of `type`, or `deadline` (ms since 1970, 0 = never). The command
- * is then run again from its arguments with CALL_REPROCESS in its flags; if it blocks again it keeps its deadline. The keys
- * are copied. Only when call_may_block. */
-void block_on_keys(struct call *, const struct bytes *keys, int n, enum value_type type, msec_t deadline, unsigned flags);
+/* The client waits until one of the keys holds something of `type`, or `deadline` (ms since 1970, 0 = never). The
+ * command is then run again from its arguments with CALL_REPROCESS in its flags; if it blocks again it keeps its
+ * deadline. The keys are copied. Only when call_may_block. */
+void block_on_keys(struct call *, const struct bytes *keys, int n, enum value_type type, msec_t deadline,
+                   unsigned flags);
 bool call_may_block(const struct call *);
 /* The key (of a type that clients may wait for) got something: clients blocked on it are served after the command. */
 void key_ready(struct call *, struct bytes key);

@@ -1,9 +1,10 @@
 /* Clients: one struct per connection that speaks RESP. server/ and the administrative commands see the struct; data
  * commands know the name only.
  *
- * A client lives until the end of the turn in which its connection went (client.c frees it then). Whoever keeps a pointer
- * beyond a turn keeps the id instead and asks client_by_id. State that few clients have (transaction, subscriptions, block,
- * tracking) is allocated by its part on first use and hangs off here; a plain client stays small (ceiling in a test). */
+ * A client lives until the end of the turn in which its connection went (client.c frees it then). Whoever keeps a
+ * pointer beyond a turn keeps the id instead and asks client_by_id. State that few clients have (transaction,
+ * subscriptions, block, tracking) is allocated by its part on first use and hangs off here; a plain client stays small
+ * (ceiling in a test). */
 #pragma once
 
 #include "common/blob.h"
@@ -103,9 +104,10 @@ struct client *client_by_id(struct clients *, uint64_t id); /* NULL */
 void clients_cron(struct clients *, msec_t now);  /* timeouts, limits; spreads its work */
 
 /* ---- one client ---- */
-struct writer *client_writer(struct client *);  /* where replies and pushes to it go now; muted clients: the null writer */
-/* For messages that are not replies (publish, invalidation): goes out even when replies are off; to the client that runs now
- * it goes behind its reply. */
+/* Where replies to it go now; muted clients: the null writer. */
+struct writer *client_writer(struct client *);
+/* For messages that are not replies (publish, invalidation): goes out even when replies are off; to the client that
+ * runs now it goes behind its reply. */
 struct writer *client_push_writer(struct client *);
 void client_close(struct client *);             /* now, output dropped; safe for the client that runs */
 void client_close_after_reply(struct client *);

@@ -1,8 +1,8 @@
 /* maxmemory-clients (see client_evict.h).
  *
- * The sum of all clients' memory is kept by clients_cron (a share of the clients each tick) and by the clients that ran; only when it
- * is over the limit are the clients looked through, and as many of the largest closed as bring it below: one pass sorts them
- * into powers of two, a second closes from the top. */
+ * The sum of all clients' memory is kept by clients_cron (a share of the clients each tick) and by the clients that
+ * ran; only when it is over the limit are the clients looked through, and as many of the largest closed as bring it
+ * below: one pass sorts them into powers of two, a second closes from the top. */
 #include "server/client_evict.h"
 
 #include "common/log.h"

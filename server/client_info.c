@@ -79,16 +79,17 @@ void client_describe(struct client *c, struct buf *b)
     describe_flags(c, b);
     bool running = c->flags & CLIENT_PROTECTED;
     uint64_t redirect = c->tracking ? c->tracking->o.redirect : 0;
-    buf_printf(b,
-               " db=%d sub=%llu psub=%llu ssub=%llu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%d "
-               "rbp=%d obl=%zu oll=%zu omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=%lld resp=%d lib-name=%s "
-               "lib-ver=%s",
-               db_id(c->db), (unsigned long long)pubsub_client_count(c, PUBSUB_CHANNEL),
-               (unsigned long long)pubsub_client_count(c, PUBSUB_PATTERN),
-               (unsigned long long)pubsub_client_count(c, PUBSUB_SHARD), multi_count(c), client_query_bytes(c),
-               c->running_bytes ? (size_t)20448 : c->query.cap - c->query.n, c->argv_memory, multi_memory(c), 1024, 0,
-               running ? 0 : out, blocks > 1 ? blocks - 1 : 0, blocks > 1 ? out : 0, client_memory(c),
-               out && !running ? "rw" : "r", c->last_cmd ? c->last_cmd->full_name : "NULL",
-               c->tracking ? (long long)redirect : -1LL, c->resp, c->lib_name ? c->lib_name : "",
-               c->lib_ver ? c->lib_ver : "");
+    buf_printf(
+        b,
+        " db=%d sub=%llu psub=%llu ssub=%llu multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%d "
+        "rbp=%d obl=%zu oll=%zu omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=%lld resp=%d lib-name=%s "
+        "lib-ver=%s",
+        db_id(c->db), (unsigned long long)pubsub_client_count(c, PUBSUB_CHANNEL),
+        (unsigned long long)pubsub_client_count(c, PUBSUB_PATTERN),
+        (unsigned long long)pubsub_client_count(c, PUBSUB_SHARD), multi_count(c), client_query_bytes(c),
+        c->running_bytes ? (size_t)20448 : c->query.cap - c->query.n, c->argv_memory, multi_memory(c), 1024, 0,
+        running ? 0 : out, blocks > 1 ? blocks - 1 : 0, blocks > 1 ? out : 0, client_memory(c),
+        out && !running ? "rw" : "r", c->last_cmd ? c->last_cmd->full_name : "NULL",
+        c->tracking ? (long long)redirect : -1LL, c->resp, c->lib_name ? c->lib_name : "",
+        c->lib_ver ? c->lib_ver : "");
 }

@@ -1,7 +1,7 @@
 /* Bytes to requests (see client_input.h).
  *
- * Input is parsed where it lies, in the loop's buffer. Only what cannot run yet is copied to client->query: the rest of a
- * cut frame, or everything that comes while the client is held. Requests gathered from `query` pin it until they ran.
+ * Input is parsed where it lies, in the loop's buffer. Only what cannot run yet is copied to client->query: the rest of
+ * a cut frame, or everything that comes while the client is held. Requests gathered from `query` pin it until they ran.
  * A client that is not authenticated is parsed one request at a time, since AUTH changes the limits of the next. */
 #include "server/client_input.h"
 
@@ -60,7 +60,7 @@ static void protocol_error(struct client *c, const char *text)
 static void receive_big(struct client *c)
 {
     struct bytes rest = resp_parser_big(&c->parser);
-    conn_recv_into(c->conn, (char *)rest.p, rest.n);
+    conn_recv_bulk(c->conn, (char *)rest.p, rest.n);
 }
 
 /* Gathers requests from `in` until it is used up or the client must wait. Returns the bytes used. */

@@ -8,6 +8,8 @@
 
 #include "common/alloc.h"
 #include "common/assert.h"
+#include "common/histogram.h"
+#include "common/histogram.h"
 
 #define FAMILY(name) extern const struct command name##_commands[]
 #include "server/families.h"
@@ -27,6 +29,7 @@ struct slot {
     uint64_t head; /* first 8 bytes of the name, folded to lower case, zero-padded */
     const char *name;
     uint32_t n;
+    bool owned; /* the name is ours to free: it came from rename-command */
     struct command_entry *entry;
 };
 
@@ -82,7 +85,7 @@ static struct slot *find_slot(struct bytes name)
     }
 }
 
-static void add_slot(const char *name, struct command_entry *e)
+static void add_slot(const char *name, bool owned, struct command_entry *e)
 {
     struct bytes b = bytes_of_str(name);
     ASSERT(b.n > 0);
@@ -91,7 +94,9 @@ static void add_slot(const char *name, struct command_entry *e)
     while (T.slots[i].name && T.slots[i].entry)
         i = (i + 1) % SLOTS;
     T.used += !T.slots[i].name;
-    T.slots[i] = (struct slot){ head, name, (uint32_t)b.n, e };
+    if (T.slots[i].owned)
+        mem_free((char *)T.slots[i].name);
+    T.slots[i] = (struct slot){ head, name, (uint32_t)b.n, owned, e };
 }
 
 static int count_rows(const struct command *rows)
@@ -118,7 +123,7 @@ static void add_command(const struct command *row)
 {
     struct command_entry *e = &T.entries[T.count++];
     init_entry(e, row, NULL);
-    add_slot(row->name, e);
+    add_slot(row->name, false, e);
     int n = count_rows(row->subs);
     if (n == 0)
         return;
@@ -152,8 +157,12 @@ void command_table_done(void)
     for (int i = 0; i < T.ids; i++) {
         if (T.by_id[i]->parent)
             mem_free((char *)T.by_id[i]->full_name);
+        histogram_free(T.by_id[i]->stats->latency);
         mem_free(T.by_id[i]->stats);
     }
+    for (int i = 0; i < SLOTS; i++)
+        if (T.slots[i].owned)
+            mem_free((char *)T.slots[i].name);
     for (int i = 0; i < T.count; i++)
         mem_free(T.entries[i].subs);
     mem_free(T.entries);
@@ -213,7 +222,7 @@ int command_rename(struct bytes old_name, struct bytes new_name)
     for (size_t i = 0; i < new_name.n; i++)
         name[i] = fold(new_name.p[i]);
     name[new_name.n] = '\0';
-    add_slot(name, e); /* kept for the life of the process */
+    add_slot(name, true, e);
     return 0;
 }
 

@@ -2,8 +2,8 @@
  *
  * dispatch_gather resolves the command and prefetches the table lines of its keys; dispatch_run walks the queue,
  * prefetching the entries PREFETCH_AHEAD requests further on, so that with pipelines and many clients the misses of a
- * whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash and
- * comes back by dispatch_gather when the client is released. */
+ * whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash
+ * and comes back by dispatch_gather when the client is released. */
 #include "server/dispatch.h"
 
 #include <inttypes.h>
@@ -382,8 +382,12 @@ static void step(struct dispatch *d, struct request *r)
 
 void dispatch_run(struct dispatch *d)
 {
-    if (d->running || d->n == 0)
+    if (d->running)
         return;
+    if (d->n == 0) {
+        arena_reset(&d->arena); /* frames that were cut left their beginnings */
+        return;
+    }
     d->running = true;
     uint32_t n = d->n;
     for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)

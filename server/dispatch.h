@@ -1,8 +1,8 @@
 /* From gathered requests to handlers: the gates in their fixed order, the transaction queue, the call, its accounting.
  *
- * The requests of all completions of a turn are gathered first (dispatch_gather: the key's bucket is prefetched), then run
- * in order (dispatch_run: the entry of a request further on is prefetched while one runs). Slices of a gathered request
- * point into memory of the loop or of client->query and stay valid until dispatch_run returns. */
+ * The requests of all completions of a turn are gathered first (dispatch_gather: the key's bucket is prefetched), then
+ * run in order (dispatch_run: the entry of a request further on is prefetched while one runs). Slices of a gathered
+ * request point into memory of the loop or of client->query and stay valid until dispatch_run returns. */
 #pragma once
 
 #include "common/resp/parse.h"

@@ -3,9 +3,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/text.h"
+#include "server/loop/process.h"
 #include "server/clients.h"
 #include "server/node.h"
 
@@ -35,6 +35,7 @@ static const struct section {
     { "Latencystats", info_latencystats, ALL | EVERYTHING },
     { "Cluster", info_cluster, DEFAULT | ALL | EVERYTHING },
     { "Keyspace", info_keyspace, DEFAULT | ALL | EVERYTHING },
+    { "Debug", info_debug, 0 }, /* only when asked for by name */
 };
 
 void info_line(struct buf *b, const char *field, const char *format, ...)
@@ -116,12 +117,6 @@ void info_write_fd(struct node *node, int fd)
     struct bytes all = BYTES("everything");
     info_build(node, 1, &all, &b);
     describe_clients(node, &b);
-    struct bytes rest = buf_bytes(&b);
-    while (rest.n) {
-        ssize_t n = write(fd, rest.p, rest.n);
-        if (n <= 0)
-            break;
-        rest = bytes_of(rest.p + n, rest.n - (size_t)n);
-    }
+    process_write(fd, b.p, b.n);
     buf_done(&b);
 }

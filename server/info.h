@@ -1,7 +1,7 @@
 /* INFO: sections of `name:value` lines, each written beside what it tells of, put together here.
  *
- * Names and order are Redis 7.2's (specs/info-7.2.json); clients and tools parse them. Ours are added at the end of their
- * section (ouro_version, io_backend, io_backend_reason). */
+ * Names and order are Redis 7.2's (specs/info-7.2.json); clients and tools parse them. Ours are added at the end of
+ * their section (ouro_version, io_backend, io_backend_reason). */
 #pragma once
 
 #include "common/alloc.h"
@@ -34,4 +34,4 @@ double memory_ratio(size_t a, size_t b); /* a / b, 0 when b is 0 */
 /* Sections of info_node.c and info_stats.c. */
 typedef void info_section_fn(struct node *, struct buf *);
 info_section_fn info_server, info_clients, info_memory, info_persistence, info_replication, info_cpu, info_cluster,
-    info_keyspace, info_stats, info_commandstats, info_errorstats, info_latencystats;
+    info_keyspace, info_stats, info_commandstats, info_errorstats, info_latencystats, info_debug;

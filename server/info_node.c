@@ -131,10 +131,11 @@ static void info_memory_scripts(struct buf *b)
 {
     static const char *const zero[] = { "used_memory_vm_eval", "used_memory_scripts_eval", "number_of_cached_scripts",
                                         "number_of_functions", "number_of_libraries", "used_memory_vm_functions",
-                                        "used_memory_vm_total", "used_memory_functions" };
+                                        "used_memory_functions" };
     info_human(b, "used_memory_lua", 0);
     for (size_t i = 0; i < sizeof(zero) / sizeof(*zero); i++)
         info_u64(b, zero[i], 0);
+    info_human(b, "used_memory_vm_total", 0);
     info_human(b, "used_memory_scripts", 0);
 }
 

@@ -103,6 +103,15 @@ void info_commandstats(struct node *n, struct buf *b)
     }
 }
 
+void info_debug(struct node *n, struct buf *b)
+{
+    const struct stats *s = node_stats(n);
+    info_u64(b, "eventloop_duration_aof_sum", 0);
+    info_u64(b, "eventloop_duration_cron_sum", s->cron_us_sum);
+    info_u64(b, "eventloop_duration_max", s->turn_us_max);
+    info_u64(b, "eventloop_cmd_per_cycle_max", s->turn_commands_max);
+}
+
 static void put_error(void *ctx, struct bytes code, uint64_t count)
 {
     buf_printf(ctx, "errorstat_%.*s:count=%llu\r\n", (int)code.n, code.p, (unsigned long long)count);

@@ -55,7 +55,8 @@ struct io_handler {
 int io_new(const struct io_config *, const struct io_handler *, struct io **ret_io);
 void io_free(struct io *);
 const char *io_backend_name(const struct io *);   /* "io_uring" or "epoll" */
-const char *io_backend_reason(const struct io *); /* why: "configured", "auto", "io_uring_setup: Operation not permitted" */
+/* Why: "configured", "auto", "io_uring_setup: Operation not permitted". */
+const char *io_backend_reason(const struct io *);
 void io_run(struct io *);                         /* turns until io_stop */
 void io_stop(struct io *);                        /* the turn under way is the last; output is flushed (bounded: 1 s) */
 void io_wake(struct io *);                        /* async-signal-safe, any thread: begins a turn now */

@@ -18,7 +18,8 @@ struct listeners {
     char error[160];
 };
 
-/* Errors of an address that this machine does not have: a '-' in front of it, or the default wildcard, forgives them. */
+/* Errors of an address that this machine does not have: a '-' in front of it, or the default wildcard, forgives
+ * them. */
 static bool not_here(int r)
 {
     return r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT || r == -EPROTONOSUPPORT || r == -ENOPROTOOPT || r == -EINVAL;
@@ -115,7 +116,8 @@ int listeners_renew(struct listeners *ls, const char **ret_error)
     if (r < 0) {
         ls->tcp_n = same_port ? 0 : old_n;
         snprintf(ls->error, sizeof(ls->error), "%s",
-                 same_port ? "Failed to bind to specified addresses." : "Unable to listen on this port. Check server logs.");
+                 same_port ? "Failed to bind to specified addresses."
+                           : "Unable to listen on this port. Check server logs.");
         *ret_error = ls->error;
         return r;
     }

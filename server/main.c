@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/clock.h"
@@ -91,19 +90,20 @@ static void banner(const struct options *o, const struct config *config)
 {
     log_notice("oO0OoO0OoO0Oo Ouro is starting oO0OoO0OoO0Oo");
     log_notice("Ouro version=%s, compatible with Redis version=%s, bits=%d, pid=%d, just started", OURO_VERSION,
-               REDIS_VERSION, (int)sizeof(long) * 8, (int)getpid());
+               REDIS_VERSION, (int)sizeof(long) * 8, process_id());
     if (config_file(config))
         log_notice("Configuration loaded");
     else
-        log_warning("Warning: no config file specified, using the default config. In order to specify a config file use "
-                    "ouro-server /path/to/redis.conf");
+        log_warning(
+            "Warning: no config file specified, using the default config. In order to specify a config file use "
+            "ouro-server /path/to/redis.conf");
     (void)o;
 }
 
 static void logo(const struct options *o)
 {
-    log_notice("Running mode=standalone, port=%d. PID: %d", o->net.port, (int)getpid());
-    bool tty = o->process.logfile[0] == '\0' && isatty(STDOUT_FILENO);
+    log_notice("Running mode=standalone, port=%d. PID: %d", o->net.port, process_id());
+    bool tty = o->process.logfile[0] == '\0' && process_stdout_is_tty();
     if (!o->process.always_show_logo && !tty)
         return;
     char text[512];
@@ -116,7 +116,7 @@ static void logo(const struct options *o)
              "      \\  `.___.'        PID: %d\n"
              "       `.      .'\n"
              "         `~~~~'\n\n",
-             OURO_VERSION, REDIS_VERSION, o->net.port, (int)getpid());
+             OURO_VERSION, REDIS_VERSION, o->net.port, process_id());
     log_raw(text);
 }
 

@@ -1,8 +1,8 @@
 /* Effects to bytes (see propagate.h).
  *
- * Nothing is encoded while no sink is attached. Otherwise a command's effect is encoded once, into `pending`, and handed to
- * all sinks at its end. What a call (and with it EXEC or a script) leads to is collected, and wrapped in MULTI/EXEC if there
- * are two or more commands. SELECT goes before the first command of another database. */
+ * Nothing is encoded while no sink is attached. Otherwise a command's effect is encoded once, into `pending`, and
+ * handed to all sinks at its end. What a call (and with it EXEC or a script) leads to is collected, and wrapped in
+ * MULTI/EXEC if there are two or more commands. SELECT goes before the first command of another database. */
 #include "server/propagate.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Publish/subscribe (see pubsub.h): a relation of names and clients, one space per kind.
  *
- * Patterns are tried one by one against a published channel: their number is known and small; each glob runs in bounded time.
- * A message to the client that runs right now is put behind its reply (client_push_writer). */
+ * Patterns are tried one by one against a published channel: their number is known and small; each glob runs in bounded
+ * time. A message to the client that runs right now is put behind its reply (client_push_writer). */
 #include "server/pubsub.h"
 
 #include <stdio.h>
@@ -139,8 +139,8 @@ static void send_message(struct client *c, const char *kind, const struct bytes 
     client_check_output_limit(c);
 }
 
-static uint64_t send_all(struct relation_name *name, const char *kind, const struct bytes *pattern, struct bytes channel,
-                         struct bytes message)
+static uint64_t send_all(struct relation_name *name, const char *kind, const struct bytes *pattern,
+                         struct bytes channel, struct bytes message)
 {
     LIST_EACH(&name->links, n) {
         struct relation_link *l = LIST_ITEM(n, struct relation_link, in_name);

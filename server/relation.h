@@ -1,8 +1,9 @@
 /* Who is interested in what: names on one side, clients on the other, and links between them. WATCH (keys) and
  * publish/subscribe (channels, patterns) are both this.
  *
- * A name lives as long as it has links. Linking, finding and unlinking take constant time, whatever the numbers; both sides can be
- * walked in the order in which the links were made. Names of different `space` (a database, a kind of channel) are different. */
+ * A name lives as long as it has links. Linking, finding and unlinking take constant time, whatever the numbers; both
+ * sides can be walked in the order in which the links were made. Names of different `space` (a database, a kind of
+ * channel) are different. */
 #pragma once
 
 #include "common/bytes.h"
@@ -43,7 +44,8 @@ struct relation_name *relation_find(const struct relation *, int space, struct b
 struct relation_link *relation_find_link(const struct relation *, const struct relation_name *,
                                          const struct relation_side *); /* NULL */
 /* Links the side to the name. NULL when it was linked already. */
-struct relation_link *relation_link(struct relation *, struct relation_side *, void *owner, int space, struct bytes text);
+struct relation_link *relation_link(struct relation *, struct relation_side *, void *owner, int space,
+                                    struct bytes text);
 void relation_unlink(struct relation *, struct relation_link *); /* the name goes with its last link */
 
 static inline struct bytes relation_text(const struct relation_name *n)

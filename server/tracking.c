@@ -1,8 +1,8 @@
 /* Client-side caching (see tracking.h).
  *
- * Keys and clients, prefixes and clients are relations. A key that changed is sent to those who read it and forgotten at
- * once: they read it again, or do not care. Broadcast changes are collected per prefix and sent at the end of the turn, one
- * message a client and prefix. Databases are not told apart, as in Redis. */
+ * Keys and clients, prefixes and clients are relations. A key that changed is sent to those who read it and forgotten
+ * at once: they read it again, or do not care. Broadcast changes are collected per prefix and sent at the end of the
+ * turn, one message a client and prefix. Databases are not told apart, as in Redis. */
 #include "server/tracking.h"
 
 #include "common/alloc.h"
@@ -31,6 +31,7 @@ struct tracking {
     struct list all_prefixes; /* of struct prefix */
     uint64_t clients;
     bool pending;             /* some prefix has changes */
+    uint64_t turns_behind;    /* in which the table stayed above its limit: the effort grows with them */
     struct prng rng;
 };
 
@@ -236,7 +237,8 @@ void tracking_end_of_request(struct client *c)
 
 static void note_change(struct tracking *t, struct prefix *p, struct bytes key, uint64_t by)
 {
-    for (struct change *ch = p->changes; ch && p->changes_n < 64; ch = ch->next) /* the same key twice in a row is common */
+    /* The same key twice in a row is common. */
+    for (struct change *ch = p->changes; ch && p->changes_n < 64; ch = ch->next)
         if (ch->by == by && bytes_eq(bytes_of(ch->key, ch->n), key))
             return;
     struct change *ch = mem_alloc(sizeof(*ch) + key.n);
@@ -247,8 +249,18 @@ static void note_change(struct tracking *t, struct prefix *p, struct bytes key, 
     t->pending = true;
 }
 
+/* Either all prefixes are compared with the key, or all beginnings of the key are looked up: whichever is less work, so that
+ * very many prefixes do not slow down every write. */
 static void touch_prefixes(struct tracking *t, struct bytes key, uint64_t by)
 {
+    if (tracking_prefixes(t) > (key.n + 1) * (4 + key.n / 64)) {
+        for (size_t n = 0; n <= key.n; n++) {
+            struct relation_name *name = relation_find(&t->prefixes, 0, bytes_of(key.p, n));
+            if (name)
+                note_change(t, name->user, key, by);
+        }
+        return;
+    }
     LIST_EACH(&t->all_prefixes, n) {
         struct prefix *p = LIST_ITEM(n, struct prefix, in_all);
         struct bytes text = relation_text(p->name);
@@ -331,6 +343,7 @@ void tracking_end_of_turn(struct tracking *t)
         }
     }
     uint64_t max = node_options(t->node)->client.tracking_table_max_keys;
-    for (int effort = 100; max && tracking_keys(t) > max && effort; effort--)
+    for (uint64_t effort = 100 * (1 + t->turns_behind); max && tracking_keys(t) > max && effort; effort--)
         invalidate(t, table_random(&t->keys.names, &t->rng), NULL);
+    t->turns_behind = max && tracking_keys(t) > max ? t->turns_behind + 1 : 0;
 }

@@ -123,8 +123,9 @@ static enum resp_status finish_frame(struct resp_parser *ps, struct frame *f, st
 }
 
 /* "*<n>\r\n" at f->pos. RESP_COMMAND: go on with the bulks. */
-static enum resp_status parse_multibulk_header(struct resp_parser *ps, struct frame *f, const struct resp_limits *limits,
-                                               struct arena *a, struct resp_command *ret)
+static enum resp_status parse_multibulk_header(struct resp_parser *ps, struct frame *f,
+                                               const struct resp_limits *limits, struct arena *a,
+                                               struct resp_command *ret)
 {
     int64_t end = find_line_end(f->in, 1);
     if (end < 0) {

@@ -1,6 +1,8 @@
 /* CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO. The machinery is server/tracking.c. */
 #include "server/commands/client_cmd.h"
 
+#include <stdlib.h>
+
 #include "common/arena.h"
 #include "common/num.h"
 #include "server/node.h"
@@ -57,33 +59,46 @@ static bool overlap(struct bytes a, struct bytes b)
 
 static bool refuse_overlap(struct call *c, struct bytes a, const char *what, struct bytes b)
 {
-    resp_errorf(c->w, "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
+    resp_errorf(c->w,
+                "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
                 (int)a.n, a.p, what, (int)b.n, b.p);
     return false;
 }
 
-/* A prefix of the client's own that overlaps with `p` (another one, not the same); NULL when there is none. */
-static const struct relation_name *existing_overlap(const struct client_tracking *t, struct bytes p)
+struct candidate {
+    struct bytes text;
+    int place; /* among those given; -1: the client has it already */
+};
+
+static int by_text(const void *a, const void *b)
 {
-    if (!t)
-        return NULL;
-    LIST_EACH(&t->prefixes.links, n) {
-        const struct relation_name *name = LIST_ITEM(n, struct relation_link, in_side)->name;
-        if (overlap(p, relation_text(name)) && !bytes_eq(p, relation_text(name)))
-            return name;
-    }
-    return NULL;
+    const struct candidate *x = a, *y = b;
+    int order = bytes_cmp(x->text, y->text);
+    return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
+/* Sorted, a text comes right before those that begin with it: comparing neighbours finds an overlap, if there is one, however
+ * many prefixes are given. Giving again what the client has is fine. */
 static bool prefixes_fit(struct call *c, const struct request *r)
 {
-    for (int i = 0; i < r->prefixes_n; i++) {
-        const struct relation_name *has = existing_overlap(c->client->tracking, r->prefixes[i]);
-        if (has)
-            return refuse_overlap(c, r->prefixes[i], "an existing", relation_text(has));
-        for (int k = i + 1; k < r->prefixes_n; k++)
-            if (overlap(r->prefixes[i], r->prefixes[k]))
-                return refuse_overlap(c, r->prefixes[i], "another provided", r->prefixes[k]);
+    const struct client_tracking *t = c->client->tracking;
+    size_t n = 0, most = (size_t)r->prefixes_n + (t ? t->prefixes.links_n : 0);
+    struct candidate *all = arena_array(c->arena, most, sizeof(*all));
+    if (t)
+        LIST_EACH(&t->prefixes.links, node)
+            all[n++] = (struct candidate){ relation_text(LIST_ITEM(node, struct relation_link, in_side)->name), -1 };
+    for (int i = 0; i < r->prefixes_n; i++)
+        all[n++] = (struct candidate){ r->prefixes[i], i };
+    if (n)
+        qsort(all, n, sizeof(*all), by_text);
+    for (size_t i = 1; i < n; i++) {
+        const struct candidate *a = &all[i - 1], *b = &all[i];
+        bool again = a->place < 0 && bytes_eq(a->text, b->text);
+        if (again || !overlap(a->text, b->text))
+            continue;
+        const struct candidate *first = a->place >= 0 && (b->place < 0 || a->place < b->place) ? a : b;
+        const struct candidate *other = first == a ? b : a;
+        return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
     }
     return true;
 }
@@ -96,15 +111,17 @@ static bool check(struct call *c, const struct request *r)
     if (r->prefixes_n && !r->o.bcast)
         error = "ERR PREFIX option requires BCAST mode to be enabled";
     else if (t && t->o.bcast != r->o.bcast)
-        error = "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling "
-                "it with a different mode.";
+        error =
+            "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling "
+            "it with a different mode.";
     else if (r->o.bcast && (r->o.optin || r->o.optout))
         error = "ERR OPTIN and OPTOUT are not compatible with BCAST";
     else if (r->o.optin && r->o.optout)
         error = "ERR You can't specify both OPTIN mode and OPTOUT mode";
     else if (t && ((r->o.optin && t->o.optout) || (r->o.optout && t->o.optin)))
-        error = "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling "
-                "it with a different mode.";
+        error =
+            "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling "
+            "it with a different mode.";
     if (error) {
         reply_error(c, error);
         return false;
@@ -201,7 +218,8 @@ void cmd_client_trackinginfo(struct call *c)
         resp_empty_array(c->w);
         return;
     }
-    bool all = t->prefixes.links_n == 1 && LIST_ITEM(list_first(&t->prefixes.links), struct relation_link, in_side)->name->n == 0;
+    bool all = t->prefixes.links_n == 1 &&
+               LIST_ITEM(list_first(&t->prefixes.links), struct relation_link, in_side)->name->n == 0;
     reply_array(c, all ? 0 : (int64_t)t->prefixes.links_n);
     LIST_EACH(&t->prefixes.links, node) {
         if (!all)

@@ -55,7 +55,8 @@ static bool scan_options(struct call *c, struct scan_state *s)
 }
 
 /* The cursor is known only after the elements: gaps are left for it and for their number. */
-bool scan_begin(struct call *c, enum value_type type, struct scan_state *s, uint64_t *ret_cursor, struct entry **ret_entry)
+bool scan_begin(struct call *c, enum value_type type, struct scan_state *s, uint64_t *ret_cursor,
+                struct entry **ret_entry)
 {
     *s = (struct scan_state){ .c = c, .count = 10 };
     struct entry *e;

@@ -3,8 +3,8 @@
 
 #include "common/bytes.h"
 
-/* As strtoul reads it, which clients of Redis rely on: a sign, leading zeros, no digits at all for 0, and the text ends at
- * its first NUL byte. */
+/* As strtoul reads it, which clients of Redis rely on: a sign, leading zeros, no digits at all for
+ * 0, and the text ends at its first NUL byte. */
 static inline bool cursor_parse(struct bytes s, uint64_t *ret_cursor)
 {
     uint64_t v = 0;
@@ -17,7 +17,8 @@ static inline bool cursor_parse(struct bytes s, uint64_t *ret_cursor)
         return false;
     for (; i < s.n; i++) {
         unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
-        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)digit, &v))
             return false;
     }
     *ret_cursor = negative ? -v : v;

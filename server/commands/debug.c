@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "common/alloc.h"
 #include "common/arena.h"
@@ -17,6 +16,7 @@
 #include "server/commands/debug_digest.h"
 #include "server/config.h"
 #include "server/io.h"
+#include "server/loop/process.h"
 #include "server/node.h"
 
 /* ---- looking ---- */
@@ -33,7 +33,10 @@ static size_t serialized_length(const struct entry *e)
         return entry_memory(e, 5);
     int64_t v;
     if (entry_encoding(e) == ENC_INT && entry_string_i64(e, &v))
-        return v >= -128 && v <= 127 ? 2 : v >= -32768 && v <= 32767 ? 3 : v >= INT32_MIN && v <= INT32_MAX ? 5 : entry_string_len(e) + 1;
+        return v >= -128 && v <= 127              ? 2
+               : v >= -32768 && v <= 32767        ? 3
+               : v >= INT32_MIN && v <= INT32_MAX ? 5
+                                                  : entry_string_len(e) + 1;
     return entry_string_len(e) + 1;
 }
 
@@ -46,8 +49,8 @@ static void debug_object(struct call *c)
     }
     char text[256];
     snprintf(text, sizeof(text),
-             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%" PRIu64, (const void *)e,
-             value_encoding_name(entry_encoding(e)), serialized_length(e), entry_lru_bits(e),
+             "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%" PRIu64,
+             (const void *)e, value_encoding_name(entry_encoding(e)), serialized_length(e), entry_lru_bits(e),
              entry_idle_ms(c->ks, e) / 1000);
     resp_simple_str(c->w, text);
 }
@@ -214,8 +217,7 @@ static void debug_error(struct call *c)
 static void debug_sleep(struct call *c)
 {
     double seconds = strtod(arena_printf(c->arena, "%.*s", (int)c->argv[2].n, c->argv[2].p).p, NULL);
-    if (seconds > 0)
-        usleep((useconds_t)(seconds * 1e6));
+    process_sleep(seconds);
     io_refresh_now(node_io(c->node));
     reply_ok(c);
 }
@@ -332,7 +334,8 @@ static void debug_mallctl(struct call *c)
 static void debug_segfault(struct call *c)
 {
     (void)c;
-    *(volatile char *)(uintptr_t)8 = 'x';
+    char *volatile nowhere = (char *)(uintptr_t)8;
+    *nowhere = 'x';
 }
 
 static void debug_panic(struct call *c)

@@ -1,5 +1,5 @@
-/* The digest of values and data sets: 160 bits that are equal exactly when the contents are, whatever the order of keys and of
- * unordered elements, the encoding and the history. Only equality between two of our own is promised. */
+/* The digest of values and data sets: 160 bits that are equal exactly when the contents are, whatever the order of keys
+ * and of unordered elements, the encoding and the history. Only equality between two of our own is promised. */
 #pragma once
 
 #include "server/keyspace/keyspace.h"

@@ -1,4 +1,5 @@
-/* Hashes: setting, getting, counting, removing fields, and whole hashes. Counters, random fields and HSCAN are hash_more.c. */
+/* Hashes: setting, getting, counting, removing fields, and whole hashes. Counters, random fields
+ * and HSCAN are hash_more.c. */
 #include "server/types/hash.h"
 
 #include "server/commands/collection.h"

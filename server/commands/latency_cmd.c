@@ -140,9 +140,9 @@ static void describe_series(struct buf *b, const struct latency_series *s, int n
         first = s->samples[i].at_s < first ? s->samples[i].at_s : first;
         last = s->samples[i].at_s > last ? s->samples[i].at_s : last;
     }
-    buf_printf(b, "%d. %s: %lld latency spikes (average %lldms, period %.2f sec). Worst all time event %lldms.\n", number,
-               s->event, (long long)n, (long long)(n ? sum / n : 0), n > 1 ? (double)(last - first) / (double)(n - 1) : 0.0,
-               (long long)s->max);
+    buf_printf(b, "%d. %s: %lld latency spikes (average %lldms, period %.2f sec). Worst all time event %lldms.\n",
+               number, s->event, (long long)n, (long long)(n ? sum / n : 0),
+               n > 1 ? (double)(last - first) / (double)(n - 1) : 0.0, (long long)s->max);
 }
 
 static void cmd_latency_doctor(struct call *c)
@@ -150,8 +150,9 @@ static void cmd_latency_doctor(struct call *c)
     struct latency *l = node_latency(c->node);
     struct buf b = BUF_INIT(BUF_UNLIMITED);
     if (!latency_enabled(l)) {
-        buf_append_str(&b, "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Redis instance. You "
-                           "may use \"CONFIG SET latency-monitor-threshold <milliseconds>.\" in order to enable it.\n");
+        buf_append_str(&b,
+                       "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Redis instance. You "
+                       "may use \"CONFIG SET latency-monitor-threshold <milliseconds>.\" in order to enable it.\n");
     } else if (latency_series_count(l) == 0) {
         buf_append_str(&b, "Dave, no latency spike was observed during the lifetime of this Redis instance, not in the "
                            "slightest bit.\n");
@@ -159,11 +160,12 @@ static void cmd_latency_doctor(struct call *c)
         buf_append_str(&b, "Dave, I have observed latency spikes in this Redis instance. These are the events:\n\n");
         for (int i = 0; i < latency_series_count(l); i++)
             describe_series(&b, latency_series_at(l, i), i + 1);
-        buf_append_str(&b, "\nWhat to look at:\n\n"
-                           "- SLOWLOG GET names the commands that took long; KEYS, SORT and whole-collection reads on large "
-                           "keys are the usual ones. SCAN and its kin do the same work in small steps.\n"
-                           "- UNLINK and FLUSHALL ASYNC free large values outside of the command.\n"
-                           "- INFO commandstats and LATENCY HISTOGRAM show which commands cost the time.\n");
+        buf_append_str(
+            &b, "\nWhat to look at:\n\n"
+                "- SLOWLOG GET names the commands that took long; KEYS, SORT and whole-collection reads on large "
+                "keys are the usual ones. SCAN and its kin do the same work in small steps.\n"
+                "- UNLINK and FLUSHALL ASYNC free large values outside of the command.\n"
+                "- INFO commandstats and LATENCY HISTOGRAM show which commands cost the time.\n");
     }
     resp_verbatim(c->w, "txt", buf_bytes(&b));
     buf_done(&b);
@@ -248,7 +250,8 @@ static void cmd_latency_help(struct call *c)
         "    Reset latency data of one or more <event> classes.",
         "    (default: reset all data for all event classes)",
         "HISTOGRAM [COMMAND ...]",
-        "    Return a cumulative distribution of latencies in the format of a histogram for the specified command names.",
+        "    Return a cumulative distribution of latencies in the format of a histogram for the specified command "
+        "names.",
         "    If no commands are specified then all histograms are replied.",
         NULL,
     };

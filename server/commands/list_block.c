@@ -1,5 +1,5 @@
-/* Lists: the forms that wait when there is nothing to pop. A client that was woken runs its command again from here; what it
- * changed is stated as the form that does not wait. */
+/* Lists: the forms that wait when there is nothing to pop. A client that was woken runs its command again from here;
+ * what it changed is stated as the form that does not wait. */
 #include "server/commands/list_cmd.h"
 
 static void effect_pop(struct call *c, struct bytes key, enum list_end end)
@@ -67,7 +67,8 @@ static void cmd_blmove(struct call *c)
     if (!arg_list_end(c, 3, &from_end) || !arg_list_end(c, 4, &to_end) || !arg_timeout(c, 5, &deadline))
         return;
     if (blocking_move(c, from_end, to_end, deadline)) {
-        struct bytes argv[5] = { BYTES("LMOVE"), c->argv[1], c->argv[2], from_end == LIST_HEAD ? BYTES("LEFT") : BYTES("RIGHT"),
+        struct bytes argv[5] = { BYTES("LMOVE"), c->argv[1], c->argv[2],
+                                 from_end == LIST_HEAD ? BYTES("LEFT") : BYTES("RIGHT"),
                                  to_end == LIST_HEAD ? BYTES("LEFT") : BYTES("RIGHT") };
         effect_replace(c, 5, argv);
     }

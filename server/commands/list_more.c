@@ -1,5 +1,5 @@
-/* Lists: changing them inside (LINSERT, LREM, LTRIM), finding elements (LPOS), moving elements between lists (LMOVE), and popping
- * from the first of several (LMPOP). */
+/* Lists: changing them inside (LINSERT, LREM, LTRIM), finding elements (LPOS), moving elements between lists (LMOVE),
+ * and popping from the first of several (LMPOP). */
 #include "common/arena.h"
 #include "common/num.h"
 #include "server/commands/list_cmd.h"
@@ -34,7 +34,8 @@ static void cmd_linsert(struct call *c)
 }
 
 /* Elements are gone from anywhere in the list; `n` of them. */
-static void removed(struct call *c, struct bytes key, struct entry *e, struct value_ref list, const char *event, uint64_t n)
+static void removed(struct call *c, struct bytes key, struct entry *e, struct value_ref list, const char *event,
+                    uint64_t n)
 {
     bool empty = list_count(list) == 0;
     if (!empty)
@@ -106,8 +107,9 @@ static bool parse_lpos(struct call *c, struct pos_args *a)
             if (!arg_i64_range(c, i + 1, -INT64_MAX, INT64_MAX, &a->rank))
                 return false;
             if (a->rank == 0) {
-                reply_error(c, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
-                               "negative to start from the end of the list");
+                reply_error(
+                    c, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
+                       "negative to start from the end of the list");
                 return false;
             }
         } else if (i + 1 < c->argc && arg_is(c, i, "COUNT")) {
@@ -169,7 +171,8 @@ static void cmd_lpos(struct call *c)
 /* ---- moving ---- */
 
 /* Puts the element at an end of the list `to`, which is made when it is not there. */
-static void push_moved(struct call *c, struct entry *e, struct bytes to, enum list_end end, struct bytes s, struct blob *blob)
+static void push_moved(struct call *c, struct entry *e, struct bytes to, enum list_end end, struct bytes s,
+                       struct blob *blob)
 {
     struct value_ref list = e ? ref_of(e) : list_new();
     list_expect(&list, &s, 1, c->limits);
@@ -203,7 +206,8 @@ void list_move(struct call *c, struct entry *source, struct bytes from, struct b
     else
         reply_bulk(c, s);
     blob_unref(blob);
-    source = ks_find(c->db, from, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY | KS_EXPIRED_TOO); /* the push may move entries */
+    source = ks_find(c->db, from,
+                     KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY | KS_EXPIRED_TOO); /* the push may move entries */
     list_popped(c, from, source, from_end, 1);
 }
 

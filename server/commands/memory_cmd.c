@@ -110,20 +110,24 @@ static void cmd_memory_doctor(struct call *c)
                            "data.\n");
     } else {
         if (f.peak > f.used + f.used / 2)
-            buf_printf(&b, " * Peak memory: in the past this instance used %zu MB, more than 150%% of what it uses now. The "
-                           "allocator may keep the difference for a while; MEMORY PURGE returns free pages.\n\n",
-                       f.peak >> 20);
+            buf_printf(
+                &b,
+                " * Peak memory: in the past this instance used %zu MB, more than 150%% of what it uses now. The "
+                "allocator may keep the difference for a while; MEMORY PURGE returns free pages.\n\n",
+                f.peak >> 20);
         if (memory_ratio(f.rss, f.used) > 1.4 && f.rss > f.used + 10 * 1024 * 1024)
             buf_printf(&b, " * High fragmentation: the process holds %.2f times the memory that the data set takes "
                            "(mem_fragmentation_ratio).\n\n", memory_ratio(f.rss, f.used));
         uint64_t clients = clients_count(node_clients(c->node));
         size_t normal = clients_stats(node_clients(c->node))->memory_normal;
         if (clients && normal / clients > 200 * 1024)
-            buf_append_str(&b, " * Big client buffers: clients use more than 200 KB each on average; CLIENT LIST shows omem "
-                               "and tot-mem of each.\n\n");
+            buf_append_str(
+                &b, " * Big client buffers: clients use more than 200 KB each on average; CLIENT LIST shows omem "
+                    "and tot-mem of each.\n\n");
         if (b.n == 0)
-            buf_append_str(&b, "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs "
-                               "on this base.\n");
+            buf_append_str(
+                &b, "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs "
+                    "on this base.\n");
         else
             buf_append_str(&b, "I'm here to keep you safe, Sam. I want to help you.\n");
     }
@@ -151,7 +155,8 @@ static void cmd_memory_malloc_stats(struct call *c)
                "Slabs (entries, fields, members in classes of 8 bytes up to %d):\n"
                "slabs %zu of %d bytes, held %zu, handed out %zu bytes (%.1f%%)\n",
                mem_allocator_name(), a.allocated, a.active, a.metadata, a.resident, a.retained, SLAB_MAX, s.slabs,
-               SLAB_BYTES, s.slab_bytes, s.used_bytes, s.slab_bytes ? (double)s.used_bytes * 100 / (double)s.slab_bytes : 0.0);
+               SLAB_BYTES, s.slab_bytes, s.used_bytes,
+               s.slab_bytes ? (double)s.used_bytes * 100 / (double)s.slab_bytes : 0.0);
     resp_verbatim(c->w, "txt", buf_bytes(&b));
     buf_done(&b);
 }

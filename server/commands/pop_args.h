@@ -12,6 +12,6 @@ struct mpop_args {
     bool last; /* RIGHT or MAX */
     int64_t count;
 };
-/* numkeys key .. where [COUNT n] from argument `at` on; `first` and `last` are the words for the ends. False after an error
- * reply. */
+/* numkeys key .. where [COUNT n] from argument `at` on; `first` and `last` are the words for the ends. False after an
+ * error reply. */
 bool arg_mpop(struct call *, int at, const char *first, const char *last, struct mpop_args *ret_args);

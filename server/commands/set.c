@@ -152,7 +152,9 @@ struct popped {
 static void popped_begin(struct popped *p, struct call *c, uint64_t n)
 {
     size_t most = n < POP_EFFECT ? (size_t)n : POP_EFFECT;
-    *p = (struct popped){ .c = c, .argv = arena_array(c->arena, most + 2, sizeof(*p->argv)), .argc = 2 };
+    *p = (struct popped){ .c = c,
+                          .argv = arena_array(c->arena, most + 2, sizeof(*p->argv)),
+                          .argc = 2 };
     p->argv[0] = BYTES("SREM");
     p->argv[1] = c->argv[1];
 }
@@ -273,7 +275,8 @@ static void pop_most(struct call *c, struct entry *e, uint64_t k)
 
 static void cmd_spop(struct call *c)
 {
-    enum { MOVE_COST = 5 }; /* of moving a member to another set, in pops: Redis' figure, which decides the encoding */
+    /* Of moving a member to another set, in pops: Redis' figure, which decides the encoding. */
+    enum { MOVE_COST = 5 };
     struct entry *e;
     int64_t count;
     if (c->argc == 2) {
@@ -355,7 +358,8 @@ static void cmd_srandmember(struct call *c)
         reply_syntax_error(c);
         return;
     }
-    if (!arg_i64_range(c, 2, -INT64_MAX, INT64_MAX, &count) || !read_typed(c, c->argv[1], TYPE_SET, &e))
+    if (!arg_i64_range(c, 2, -INT64_MAX, INT64_MAX, &count) ||
+        !read_typed(c, c->argv[1], TYPE_SET, &e))
         return;
     if (!e || count == 0) {
         resp_empty_array(c->w);

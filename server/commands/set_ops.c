@@ -1,9 +1,10 @@
 /* The algebra of sets: SINTER, SUNION, SDIFF, their STORE forms, SINTERCARD.
  *
- * A set is walked in batches; a batch of members is asked of the other sets one after the other, so that the cache misses of
- * its members overlap, and since all tables share one order, the buckets of both sides are visited from front to
- * back. Reads need no set for the result: a member of a union is written when no set before has it. The result of
- * a STORE form is built aside, in the encodings that Redis' results go through. */
+ * A set is walked in batches; a batch of members is asked of the other sets one after the other, so
+ * that the cache misses of its members overlap, and since all tables share one order, the buckets
+ * of both sides are visited from front to back. Reads need no set for the result: a member of a
+ * union is written when no set before has it. The result of a STORE form is built aside, in the
+ * encodings that Redis' results go through. */
 #include <stdlib.h>
 
 #include "common/arena.h"
@@ -11,10 +12,10 @@
 #include "server/types/set.h"
 
 struct operands {
-    size_t n;             /* sets that are there */
-    bool missing;         /* one of the keys is not */
+    size_t n;     /* sets that are there */
+    bool missing; /* one of the keys is not */
     bool first_missing;
-    struct value_ref *v;  /* in the arena */
+    struct value_ref *v; /* in the arena */
 };
 
 /* Where members of the result go: to the client, into a set, or only into the count. */
@@ -49,7 +50,8 @@ static bool read_operands(struct call *c, const struct bytes *keys, int n, struc
 
 static int smaller_first(const void *a, const void *b)
 {
-    uint64_t x = set_count(*(const struct value_ref *)a), y = set_count(*(const struct value_ref *)b);
+    uint64_t x = set_count(*(const struct value_ref *)a),
+             y = set_count(*(const struct value_ref *)b);
     return (x > y) - (x < y);
 }
 
@@ -70,8 +72,8 @@ static void put(struct result *r, struct set_batch *b, uint32_t which)
     r->n += (uint64_t)__builtin_popcount(which);
     if (!r->reply)
         return;
-    SET_BATCH_FOR(i, which)
-        reply_element(r->c->w, &b->member[i]);
+    for (uint32_t left = which; left; left &= left - 1)
+        reply_element(r->c->w, &b->member[__builtin_ctz(left)]);
 }
 
 static void begin_with(struct result *r, struct value_ref set)
@@ -117,8 +119,8 @@ static uint64_t largest(const struct operands *o)
     return most;
 }
 
-/* A union for a client. With few sets the earlier ones are asked whether they had a member; with more of them, which would be
- * quadratic, a set remembers. */
+/* A union for a client. With few sets the earlier ones are asked whether they had a member; with
+ * more of them, which would be quadratic, a set remembers. */
 static void unite_for_reply(struct result *r, struct operands *o)
 {
     enum { ASK_MAX = 4 };
@@ -141,7 +143,8 @@ static void unite_for_reply(struct result *r, struct operands *o)
     set_free(seen);
 }
 
-static void add_members(struct value_ref *set, struct value_ref those, const struct types_limits *limits)
+static void add_members(struct value_ref *set, struct value_ref those,
+                        const struct types_limits *limits)
 {
     struct set_walk w;
     struct set_batch b;
@@ -208,8 +211,8 @@ static void subtract_by_removing(struct result *r, const struct operands *o)
     set_free(rest);
 }
 
-/* Many sets against a large first one make asking expensive. For STORE it is Redis' decision, since the encoding of the result
- * depends on it; a reply needs no set, which makes asking cheaper. */
+/* Many sets against a large first one make asking expensive. For STORE it is Redis' decision, since
+ * the encoding of the result depends on it; a reply needs no set, which makes asking cheaper. */
 static bool should_remove(const struct result *r, const struct operands *o)
 {
     enum { ASKING_IS_CHEAPER = 4 };

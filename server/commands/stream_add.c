@@ -147,7 +147,8 @@ static void effect_exact(struct call *c, const struct trim_args *a, const struct
         else if (a->trim.approximate && i == a->specifier_at)
             argv[n] = BYTES("=");
         else if (a->trim.approximate && i == a->threshold_at)
-            argv[n] = a->trim.by == STREAM_TRIM_MAXLEN ? effect_i64(c, (int64_t)s->length) : effect_stream_id(c, s->first);
+            argv[n] =
+                a->trim.by == STREAM_TRIM_MAXLEN ? effect_i64(c, (int64_t)s->length) : effect_stream_id(c, s->first);
         n++;
     }
     effect_replace(c, n, argv);

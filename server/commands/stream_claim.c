@@ -86,8 +86,8 @@ static struct stream_pending *claim(struct call *c, struct stream_group *g, stru
     return p;
 }
 
-/* The entry is pending but not in the stream any more: it goes. What others hear is a claim all the same, which makes them
- * find the same. */
+/* The entry is pending but not in the stream any more: it goes. What others hear is a claim all the same, which makes
+ * them find the same. */
 static void drop_deleted(struct call *c, struct bytes key, struct stream_group *g, struct stream_id id)
 {
     struct stream_pending *p = id_tree_find(&g->pending, id);

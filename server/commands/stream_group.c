@@ -24,8 +24,8 @@ struct stream_consumer *take_consumer(struct call *c, struct bytes key, struct s
     return consumer;
 }
 
-void effect_claim(struct call *c, struct bytes key, const struct stream_group *g, const struct stream_consumer *consumer,
-                  struct stream_id id, const struct stream_pending *p)
+void effect_claim(struct call *c, struct bytes key, const struct stream_group *g,
+                  const struct stream_consumer *consumer, struct stream_id id, const struct stream_pending *p)
 {
     char id_text[STREAM_ID_TEXT], last_text[STREAM_ID_TEXT], time_text[24], count_text[24];
     struct bytes argv[] = {
@@ -102,8 +102,9 @@ static bool group_stream(struct call *c, bool may_miss, struct stream **ret_stre
     if (!write_typed(c, c->argv[2], TYPE_STREAM, &e))
         return false;
     if (!e && !may_miss) {
-        reply_error(c, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
-                       "MKSTREAM option to create an empty stream automatically.");
+        reply_error(
+            c, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
+               "MKSTREAM option to create an empty stream automatically.");
         return false;
     }
     *ret_stream = stream_at(e);
@@ -119,7 +120,8 @@ static bool group_of_args(struct call *c, struct stream **ret_stream, struct str
     *ret_group = stream_group_find(*ret_stream, name);
     if (*ret_group)
         return true;
-    resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n, name.p, (int)key.n, key.p);
+    resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n, name.p, (int)key.n,
+                key.p);
     return false;
 }
 

@@ -1,7 +1,7 @@
 /* XREAD and XREADGROUP: entries of several streams from given IDs on, waiting for some if there are none.
  *
- * A request that waits is run again as a whole when one of its streams got an entry: "$" is therefore replaced by the ID that
- * it meant when the command came. */
+ * A request that waits is run again as a whole when one of its streams got an entry: "$" is therefore replaced by the
+ * ID that it meant when the command came. */
 #include "server/commands/stream.h"
 
 #include "common/arena.h"
@@ -113,9 +113,10 @@ static bool parse_source(struct call *c, int i, const struct stream *s, bool xre
     struct bytes id = c->argv[i];
     if (bytes_eq(id, BYTES("$"))) {
         if (xreadgroup) {
-            reply_error(c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-                           "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just "
-                           "return an empty result set.");
+            reply_error(
+                c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+                   "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just "
+                   "return an empty result set.");
             return false;
         }
         src->after = s ? s->last : STREAM_ID_MIN;
@@ -124,8 +125,9 @@ static bool parse_source(struct call *c, int i, const struct stream *s, bool xre
     }
     if (bytes_eq(id, BYTES(">"))) {
         if (!xreadgroup) {
-            reply_error(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
-                           "option.");
+            reply_error(
+                c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+                   "option.");
             return false;
         }
         src->fresh = true;
@@ -202,8 +204,8 @@ static void reply_fresh(struct call *c, struct bytes key, const struct stream *s
 }
 
 /* What the consumer has been given and did not acknowledge; once more. */
-static void reply_history(struct call *c, const struct stream *s, const struct source *src, struct stream_consumer *consumer,
-                          uint64_t count)
+static void reply_history(struct call *c, const struct stream *s, const struct source *src,
+                          struct stream_consumer *consumer, uint64_t count)
 {
     struct writer_mark mark = resp_later(c->w);
     struct stream_id start = src->after;

@@ -36,7 +36,8 @@ void reply_members(struct call *c, struct value_ref zset, uint64_t rank, uint64_
         reply_member(c, &member, score, with_scores);
 }
 
-void zset_removed(struct call *c, struct bytes key, struct entry *e, struct value_ref now, const char *event, uint64_t n)
+void zset_removed(struct call *c, struct bytes key, struct entry *e, struct value_ref now, const char *event,
+                  uint64_t n)
 {
     ref_store(e, now);
     bool empty = zset_count(now) == 0;
@@ -102,14 +103,14 @@ static bool parse_scores(struct call *c, const struct add_args *a, double *score
     return true;
 }
 
-static struct value_ref new_for_args(struct call *c, const struct add_args *a)
+static size_t longest_member(const struct call *c, const struct add_args *a)
 {
     size_t longest = 0;
     for (int i = 0; i < a->pairs; i++) {
         size_t n = c->argv[a->at + 2 * i + 1].n;
         longest = n > longest ? n : longest;
     }
-    return zset_new_for((uint64_t)a->pairs, longest, c->limits);
+    return longest;
 }
 
 struct add_result {
@@ -118,7 +119,8 @@ struct add_result {
     bool nan;
 };
 
-static struct add_result add_members(struct call *c, struct value_ref *zset, const struct add_args *a, const double *scores)
+static struct add_result add_members(struct call *c, struct value_ref *zset, const struct add_args *a,
+                                     const double *scores)
 {
     struct add_result r = { 0 };
     for (int i = 0; i < a->pairs; i++) {
@@ -165,7 +167,10 @@ static void add(struct call *c, const struct add_args *a)
         return;
     struct add_result r = { 0 };
     if (e || !(a->flags & ZSET_XX)) {
-        struct value_ref zset = e ? ref_of(e) : new_for_args(c, a);
+        uint64_t pairs = (uint64_t)a->pairs;
+        size_t longest = longest_member(c, a);
+        struct value_ref zset = e ? ref_of(e) : zset_new_for(pairs, longest, c->limits);
+        zset_expect(&zset, pairs, longest, c->limits);
         r = add_members(c, &zset, a, scores);
         if (e)
             ref_store(e, zset);
@@ -365,7 +370,8 @@ struct scanned {
     enum value_encoding enc;
 };
 
-/* Scores are bulks in RESP3 too. Those of a large set come with 17 digits: of all replies Redis prints only this one so. */
+/* Scores are bulks in RESP3 too. Those of a large set come with 17 digits: of all replies Redis prints only this one
+ * so. */
 static void visit_scanned(void *ctx, const struct element *member, double score)
 {
     struct scanned *z = ctx;

@@ -20,8 +20,14 @@ void reply_member(struct call *, const struct element *, double score, bool with
 /* In order of rank or backwards, n of them from `rank` on, without the head. */
 void reply_members(struct call *, struct value_ref, uint64_t rank, uint64_t n, bool backwards, bool with_scores);
 
-/* Writes (or replaces) a sorted set that a STORE form has made; an empty one deletes the key. Replies its size. Takes it. */
+/* Writes (or replaces) a sorted set that a STORE form has made; an empty one deletes the key. Replies its size. Takes
+ * it. */
 void store_zset(struct call *, struct bytes key, struct value_ref take, const char *event);
 /* n > 0 members have left: event, and the key goes with the last. */
 void zset_removed(struct call *, struct bytes key, struct entry *, struct value_ref now, const char *event, uint64_t n);
 
+/* Pops n > 0 members (there are so many): they are written without a head, then removed. */
+enum pairs { PAIRS_FLAT, PAIRS_NESTED };
+void zset_pop(struct call *, struct bytes key, struct entry *, bool max, uint64_t n, enum pairs);
+/* Pops from the first key that has something, and states the effect. False: none has, nothing replied. */
+bool zset_mpop(struct call *, const struct mpop_args *);

@@ -1,5 +1,5 @@
-/* Sorted sets: ranges by rank, score and name. Every form is first a span of ranks, then LIMIT cuts it, then it is replied,
- * stored, counted or removed. */
+/* Sorted sets: ranges by rank, score and name. Every form is first a span of ranks, then LIMIT cuts it, then it is
+ * replied, stored, counted or removed. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@
 
 /* ---- bounds ---- */
 
-/* Redis reads bounds with strtod: leading spaces, nothing at all (0), values that are too large (infinite) or too small (0), and
- * whatever comes behind a NUL byte. */
+/* Redis reads bounds with strtod: leading spaces, nothing at all (0), values that are too large (infinite) or too small
+ * (0), and whatever comes behind a NUL byte. */
 static bool parse_loosely(struct bytes s, double *ret_v)
 {
     char *text = mem_alloc(s.n + 1), *end;
@@ -54,7 +54,8 @@ bool parse_lex_bound(struct bytes s, struct zset_lex_bound *b)
 
 bool arg_score_range(struct call *c, int min, int max, struct zset_score_range *r)
 {
-    if (parse_score_bound(c->argv[min], &r->min, &r->min_open) && parse_score_bound(c->argv[max], &r->max, &r->max_open))
+    if (parse_score_bound(c->argv[min], &r->min, &r->min_open) &&
+        parse_score_bound(c->argv[max], &r->max, &r->max_open))
         return true;
     reply_error(c, "ERR min or max is not a float");
     return false;
@@ -118,7 +119,8 @@ static bool parse_range_options(struct call *c, int at, bool store, enum range_b
     return true;
 }
 
-/* Reads bounds at argument `at` and options behind them. A direction or kind that the command's name fixes is not BY_AUTO. */
+/* Reads bounds at argument `at` and options behind them. A direction or kind that the command's name fixes is not
+ * BY_AUTO. */
 static bool parse_range(struct call *c, int at, bool store, enum range_by by, bool fixed_direction, struct range *r)
 {
     r->by = by;

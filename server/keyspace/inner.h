@@ -48,9 +48,9 @@ struct keyspace {
 };
 
 /* ---- access.c ---- */
-uint32_t access_new(const struct keyspace *); /* bits of a key that is born now */
-uint32_t access_overwritten(const struct keyspace *,
-                            uint32_t old); /* of one that gets another value */
+/* Bits of a key that is born now, and of one with bits `old` that gets another value. */
+uint32_t access_new(const struct keyspace *);
+uint32_t access_overwritten(const struct keyspace *, uint32_t old);
 void access_touch_lfu(struct keyspace *, struct entry *);
 
 static inline bool policy_is_lfu(int policy)

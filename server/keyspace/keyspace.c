@@ -24,7 +24,7 @@ struct keyspace *ks_new(int databases, const struct ks_config *borrowed,
     ks->touching = true;
     ks->active_expire = true;
     ks->garbage_end = &ks->garbage;
-    prng_init(&ks->prng, hash_u64((uintptr_t)ks));
+    prng_init(&ks->prng, hash_u64(0));
     for (int i = 0; i < databases; i++) {
         table_init(&ks->dbs[i].table);
         ks->dbs[i].ks = ks;

@@ -67,8 +67,8 @@ struct ks_hooks {
     void (*removed)(void *ctx, struct db *, struct bytes key, enum notify_class why);
     /* An event that passed notify_flags. The node publishes __keyspace@N__ / __keyevent@N__. */
     void (*notify)(void *ctx, int db, enum notify_class, const char *event, struct bytes key);
-    /* A key was changed or removed (watch, client tracking). key.p NULL: the whole db was flushed, or (key.n 1: KS_SWAPPED)
-     * swapped; of a swap both databases hear before and after. */
+    /* A key was changed or removed (watch, client tracking). key.p NULL: the whole db was flushed, or (key.n 1:
+     * KS_SWAPPED) swapped; of a swap both databases hear before and after. */
     void (*touched)(void *ctx, struct db *, struct bytes key);
 };
 
@@ -166,7 +166,8 @@ bool ks_delete(struct db *, struct bytes key, enum ks_del); /* true when it was 
 /* Renames within a db or moves to another; the destination must not exist (delete it first). Keeps expiry and LRU. */
 struct entry *ks_move(struct db *from, struct bytes key, struct db *to, struct bytes to_key);
 struct entry *ks_copy(struct db *from, struct bytes key, struct db *to, struct bytes to_key);
-struct entry *ks_set_expire(struct db *, struct entry *, msec_t at); /* NO_EXPIRE persists; returns the entry (may have moved) */
+/* NO_EXPIRE persists; returns the entry (may have moved). */
+struct entry *ks_set_expire(struct db *, struct entry *, msec_t at);
 bool ks_is_expired(const struct keyspace *, const struct entry *);
 
 /* ---- announcing ---- */
@@ -186,7 +187,8 @@ struct entry *db_random(struct db *);         /* not expired if one such is foun
 void db_reserve(struct db *, uint64_t keys);  /* presizes the table (bulk loading) */
 
 /* Cursor walk, stable under growth and shrinking: every key that is there from begin to end is seen at least once.
- * Calls `visit` for each entry of at least one bucket; `visit` must not add or remove. Returns the next cursor, 0 = done. */
+ * Calls `visit` for each entry of at least one bucket; `visit` must not add or remove. Returns the next cursor, 0 =
+ * done. */
 uint64_t db_scan(struct db *, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx);
 
 /* ---- background work, bounded by time ---- */

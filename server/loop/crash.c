@@ -1,8 +1,8 @@
 /* The crash report: what the process says when it finds a bug in itself or is hit by a fatal signal.
  *
  * The texts that operators and test suites look for are Redis': "=== REDIS BUG REPORT START", "crashed by signal",
- * "ASSERTION FAILED", "Guru Meditation", "STACK TRACE". Everything goes through log_raw, without allocation; what may itself fail (the
- * node's description) comes last, with a second fault ending the process at once. */
+ * "ASSERTION FAILED", "Guru Meditation", "STACK TRACE". Everything goes through log_raw, without allocation; what may
+ * itself fail (the node's description) comes last, with a second fault ending the process at once. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <execinfo.h>

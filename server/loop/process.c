@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -122,8 +123,10 @@ int process_raise_file_limit(int maxclients)
                 (unsigned long long)want);
     log_warning("Server can't set maximum open files to %llu because of OS error: Operation not permitted.",
                 (unsigned long long)want);
-    log_warning("Current maximum open files is %llu. maxclients has been reduced to %d to compensate for low ulimit. If "
-                "you need higher maxclients increase 'ulimit -n'.", (unsigned long long)best, fit);
+    log_warning(
+        "Current maximum open files is %llu. maxclients has been reduced to %d to compensate for low ulimit. If "
+        "you need higher maxclients increase 'ulimit -n'.",
+        (unsigned long long)best, fit);
     return fit;
 }
 
@@ -320,6 +323,36 @@ const char *process_os(void)
 int process_id(void)
 {
     return (int)getpid();
+}
+
+bool process_stdout_is_tty(void)
+{
+    return isatty(STDOUT_FILENO);
+}
+
+void process_write(int fd, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t r = write(fd, p, n);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return;
+        p += r;
+        n -= (size_t)r;
+    }
+}
+
+void process_sleep(double seconds)
+{
+    if (!(seconds > 0))
+        return;
+    const double longest = 1e9; /* some thirty years */
+    seconds = seconds < longest ? seconds : longest;
+    struct timespec t = { .tv_sec = (time_t)seconds };
+    t.tv_nsec = (long)((seconds - (double)t.tv_sec) * 1e9);
+    while (nanosleep(&t, &t) < 0 && errno == EINTR)
+        continue;
 }
 
 static char executable[4096];

@@ -36,9 +36,10 @@ struct crash_info {
     const char *pidfile;
     bool exit_on_panic;                 /* use-exit-on-panic: exit(1) instead of the signal */
 };
-void crash_install(const struct crash_info *); /* keeps a copy; catches SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT and panics */
+void crash_install(
+    const struct crash_info *); /* keeps a copy; catches SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT and panics */
 void crash_enable(bool on);                    /* crash-log-enabled */
-void crash_watchdog(int period_ms);            /* logs a stack trace when the loop does not call crash_watchdog_pet; 0 off */
+void crash_watchdog(int period_ms); /* logs a stack trace when the loop does not call crash_watchdog_pet; 0 off */
 void crash_watchdog_pet(void);
 
 /* ---- figures for INFO ---- */
@@ -49,5 +50,8 @@ void process_usage_get(struct process_usage *ret_usage);
 unsigned long long process_rss(void);          /* bytes resident */
 const char *process_os(void);                  /* "Linux 6.1.0 x86_64" */
 int process_id(void);
+bool process_stdout_is_tty(void);
+void process_write(int fd, const char *p, size_t n); /* all of it, or as much as goes */
+void process_sleep(double seconds);            /* blocks the loop: DEBUG SLEEP; below 0 and NaN: not at all */
 const char *process_executable(void);          /* absolute path of the program, as it was started */
 void process_set_executable(const char *argv0);

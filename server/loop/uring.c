@@ -34,7 +34,7 @@
 #define URING_CQ       8192
 #define URING_IOVS     4096 /* scratch for the sendmsg calls of one submit */
 #define URING_MSGS     512
-#define LARGE_SHOTS    16 /* one-shot receives after a large value before multishot is tried again */
+#define LARGE_SHOTS    16 /* one-shot receives after a large value, then multishot again */
 #define SEND_MAX       ((size_t)1 << 30)
 
 enum op { OP_NONE, OP_WAKE, OP_ACCEPT, OP_RECV, OP_SEND, OP_CONNECT, OP_IGNORED };

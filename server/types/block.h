@@ -1,6 +1,7 @@
-/* The memory of flat collections (listpack, intset): one block whose size its own header tells, so that small ones can
- * come from the slabs (classes of 8 bytes, nothing in front) and large ones from the allocator. Blocks are exact: growing by
- * an element costs a move only when the class changes. */
+/* The memory of flat collections (listpack, intset): one block whose size its own header tells, so
+ * that small ones can come from the slabs (classes of 8 bytes, nothing in front) and large ones
+ * from the allocator. Blocks are exact: growing by an element costs a move only when the class
+ * changes. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,8 +26,8 @@ static inline size_t block_memory(size_t n)
     return n <= SLAB_MAX ? slab_good_size(n) : mem_good_size(n);
 }
 
-/* Whether a block may change between the two sizes where it is. (Under ASan blocks are exact, so that it sees each byte too
- * many.) */
+/* Whether a block may change between the two sizes where it is. (Under ASan blocks are exact, so
+ * that it sees each byte too many.) */
 static inline bool block_same_class(size_t a, size_t b)
 {
     if (WITH_ASAN)

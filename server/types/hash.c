@@ -130,12 +130,14 @@ static void *item_new(struct bytes field, struct bytes value, struct blob *share
 
 /* ---- the table ---- */
 
-static void table_add(struct members *m, uint64_t hash, struct bytes field, struct bytes value, struct blob *shared)
+static void table_add(struct members *m, uint64_t hash, struct bytes field, struct bytes value,
+                      struct blob *shared)
 {
     members_insert(m, &item_ops, hash, item_new(field, value, shared));
 }
 
-static void table_overwrite(struct members *m, const struct table_at *at, struct bytes value, struct blob *shared)
+static void table_overwrite(struct members *m, const struct table_at *at, struct bytes value,
+                            struct blob *shared)
 {
     void *item = table_slot_item(at->bucket, at->slot);
     size_t old = item_size(item), n = member_name_size(member_name(item).n) + value_size(value.n);
@@ -153,7 +155,8 @@ static void table_overwrite(struct members *m, const struct table_at *at, struct
     m->item_bytes += member_memory(&item_ops, item);
 }
 
-static bool table_set(struct members *m, struct bytes field, struct bytes value, struct blob *shared)
+static bool table_set(struct members *m, struct bytes field, struct bytes value,
+                      struct blob *shared)
 {
     uint64_t hash = hash_bytes(field);
     struct table_at at;
@@ -282,7 +285,8 @@ static void become_table(struct value_ref *hash, uint64_t expected)
     *hash = (struct value_ref){ m, ENC_HASHTABLE };
 }
 
-void hash_expect(struct value_ref *hash, const struct bytes *args, size_t n, const struct types_limits *limits)
+void hash_expect(struct value_ref *hash, const struct bytes *args, size_t n,
+                 const struct types_limits *limits)
 {
     if (hash->enc != ENC_LISTPACK)
         return;
@@ -317,7 +321,8 @@ bool hash_get(struct value_ref hash, struct bytes field, struct element *ret_val
     return item != NULL;
 }
 
-static bool listpack_set(struct value_ref *hash, struct bytes field, struct bytes value, const struct types_limits *limits)
+static bool listpack_set(struct value_ref *hash, struct bytes field, struct bytes value,
+                         const struct types_limits *limits)
 {
     uint8_t *lp = hash->object, *p = listpack_find(hash, field);
     if (p)
@@ -422,7 +427,8 @@ uint64_t hash_scan(struct value_ref hash, uint64_t cursor, hash_visit *visit, vo
 
 /* ---- choosing ---- */
 
-void hash_random(struct value_ref hash, struct prng *r, struct element *ret_field, struct element *ret_value)
+void hash_random(struct value_ref hash, struct prng *r, struct element *ret_field,
+                 struct element *ret_value)
 {
     uint64_t n = hash_count(hash);
     ASSERT(n > 0);
@@ -455,7 +461,8 @@ void hash_pick(struct value_ref hash, uint64_t k, struct prng *r, hash_visit *vi
 
 /* ---- from outside ---- */
 
-bool hash_load_listpack(struct bytes b, const struct types_limits *limits, struct value_ref *ret_hash)
+bool hash_load_listpack(struct bytes b, const struct types_limits *limits,
+                        struct value_ref *ret_hash)
 {
     struct lp_facts facts;
     if (!lp_validate(b, &facts) || facts.count % 2 != 0)

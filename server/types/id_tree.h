@@ -1,8 +1,9 @@
 /* An ordered map from stream IDs to pointers: the nodes of a stream, the pending entries of groups and consumers.
  *
- * A B+tree of nodes with up to ID_NODE_MAX slots; leaves are chained both ways, so that walking is stepping through arrays.
- * A small tree is one leaf that grows with its content. Appending fills leaves whole; removing merges a node with
- * its neighbour when both together fill half a node. Slots of inner nodes carry a lower bound of what is below them.
+ * A B+tree of nodes with up to ID_NODE_MAX slots; leaves are chained both ways, so that walking is stepping through
+ * arrays. A small tree is one leaf that grows with its content. Appending fills leaves whole; removing merges a node
+ * with its neighbour when both together fill half a node. Slots of inner nodes carry a lower bound of what is below
+ * them.
  *
  * Places (struct id_at) are void after a verb that adds or removes: seek anew. A zeroed struct is an empty tree. */
 #pragma once

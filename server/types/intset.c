@@ -86,7 +86,8 @@ int64_t intset_at(const struct intset *s, uint32_t i)
 }
 
 /* The first place whose integer is not less than v. No branch depends on the integers. */
-static inline __attribute__((always_inline)) uint32_t lower_bound(const struct intset *s, uint32_t width, int64_t v)
+static inline __attribute__((always_inline)) uint32_t lower_bound(const struct intset *s,
+                                                                  uint32_t width, int64_t v)
 {
     uint32_t base = 0;
     for (uint32_t n = s->count; n > 1; n -= n / 2)

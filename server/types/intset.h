@@ -1,14 +1,16 @@
-/* A sorted set of integers in one block, byte for byte Redis' intset (it travels in DUMP and RDB as it is).
+/* A sorted set of integers in one block, byte for byte Redis' intset (it travels in DUMP and RDB as
+ * it is).
  *
- *   width u32 (2, 4 or 8 bytes) | count u32 | integers, ascending, signed          all little-endian
+ *   width u32 (2, 4 or 8 bytes) | count u32 | integers, ascending, signed (little-endian)
  *
- * All have the width that the widest needed when it came; the width never shrinks. Finding is a binary search. */
+ * All have the width that the widest needed when it came; the width never shrinks. Finding is a
+ * binary search. */
 #pragma once
 
 #include "common/bytes.h"
 
 #define INTSET_HEADER 8u
-#define INTSET_MAX (1u << 30) /* elements, whatever a directive says */
+#define INTSET_MAX    (1u << 30) /* elements, whatever a directive says */
 
 struct intset; /* the block */
 

@@ -1,5 +1,5 @@
-/* See list.h. A listpack is worked on as a list of one chunk that may neither split nor go (`fixed`), so that every verb
- * is written once. */
+/* See list.h. A listpack is worked on as a list of one chunk that may neither split nor go (`fixed`), so that every
+ * verb is written once. */
 #include "server/types/list.h"
 
 #include "common/alloc.h"
@@ -522,7 +522,8 @@ void list_delete(struct value_ref *list, uint64_t from, uint64_t n)
     list_close(list, &o);
 }
 
-bool list_set(struct value_ref *list, int64_t at, struct bytes s, struct blob *shared, const struct types_limits *limits)
+bool list_set(struct value_ref *list, int64_t at, struct bytes s, struct blob *shared,
+              const struct types_limits *limits)
 {
     struct opened o;
     struct list *l = list_open(*list, &o);
@@ -537,6 +538,9 @@ bool list_set(struct value_ref *list, int64_t at, struct bytes s, struct blob *s
         uint8_t *lp = c->data;
         lp_replace(&lp, lp_seek(lp, within), s);
         c->data = lp;
+    } else if (c->plain && i + 1 < l->chunks && takes(&f, list_at(l, i + 1), s.n)) {
+        drop_chunk(l, i); /* what was large is not any more, and goes to its neighbour */
+        insert_in_chunk(l, i, 0, s);
     } else if (c->n == 1) {
         struct chunk other = chunk_new(&f, s, shared);
         chunk_free(c);

@@ -1,12 +1,13 @@
-/* Lists: one listpack while it fits list-max-listpack-size, else chunks ("quicklist"). A list changes to chunks and back
- * as Redis 7.2's does: back when one chunk is left that is at most half full.
+/* Lists: one listpack while it fits list-max-listpack-size, else chunks ("quicklist"). A list changes to chunks and
+ * back as Redis 7.2's does: back when one chunk is left that is at most half full.
  *
- * A chunk is a listpack filled up to the limit, or a blob that holds one large element. The chunks' descriptors (pointer and
- * number of elements, 16 bytes) lie in a ring: both ends cost O(1), an index is found by adding up numbers that lie side by side,
- * from the nearer end.
+ * A chunk is a listpack filled up to the limit, or a blob that holds one large element. The chunks' descriptors
+ * (pointer and number of elements, 16 bytes) lie in a ring: both ends cost O(1), an index is found by adding up numbers
+ * that lie side by side, from the nearer end.
  *
  * Verbs take the list as a value_ref (see value.h); those that only read, by value. `shared`, unless NULL, is the blob
- * that holds the element whole: a reference to it may be kept instead of a copy. Element bytes may not lie in the list. */
+ * that holds the element whole: a reference to it may be kept instead of a copy. Element bytes may not lie in the
+ * list. */
 #pragma once
 
 #include "common/blob.h"

@@ -1,5 +1,6 @@
-/* See listpack.h for the layout. An element is encoded apart (struct form), then a hole of its size is opened and filled: all
- * changes are one `splice` that moves the rest of the block and keeps the header true. */
+/* See listpack.h for the layout. An element is encoded apart (struct form), then a hole of its size
+ * is opened and filled: all changes are one `splice` that moves the rest of the block and keeps the
+ * header true. */
 #include "server/types/listpack.h"
 
 #include "common/assert.h"
@@ -18,7 +19,7 @@ enum head {
 };
 
 #define COUNT_UNKNOWN UINT16_MAX
-#define HEAD_MAX 9 /* bytes: INT_64 */
+#define HEAD_MAX      9 /* bytes: INT_64 */
 
 /* ---- numbers in the block ---- */
 
@@ -316,7 +317,8 @@ static inline bool same(const uint8_t *a, const char *b, size_t n)
     return x == y;
 }
 
-/* The head is compared byte by byte up to the first difference, which keeps the comparison inside the entry. */
+/* The head is compared byte by byte up to the first difference, which keeps the comparison inside
+ * the entry. */
 static inline bool form_is_at(const struct form *f, const uint8_t *p)
 {
     for (unsigned i = 0; i < f->head_n; i++) {
@@ -333,7 +335,8 @@ bool lp_equals(const uint8_t *p, struct bytes s)
     return form_is_at(&f, p);
 }
 
-static inline __attribute__((always_inline)) uint8_t *find(const uint8_t *p, const struct form *f, unsigned skip)
+static inline __attribute__((always_inline)) uint8_t *find(const uint8_t *p, const struct form *f,
+                                                           unsigned skip)
 {
     for (; !lp_is_end(p); p = lp_skip(p)) {
         if (*p == f->head[0] && form_is_at(f, p))

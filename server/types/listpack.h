@@ -1,32 +1,38 @@
-/* A flat list of small elements in one block, byte for byte Redis' listpack (it travels in DUMP and RDB as it is).
+/* A flat list of small elements in one block, byte for byte Redis' listpack (it travels in DUMP and
+ * RDB as it is).
  *
- *   total bytes u32 | elements u16 (65535: unknown, count them) | entries | 0xFF          little-endian
- *   entry: head and data, then their size as a back length, so that it can be walked from both ends
+ *   total bytes u32 | elements u16 (65535: unknown, count them) | entries | 0xFF
+ *   entry: head and data, then their size as a back length, so that it is walked from both ends
  *
- *   head       data                                      back length: 7 bits a byte, most significant first, 0x80 on all
- *   0xxxxxxx   integer 0..127                            but the first. Bytes by size: 1 up to 127, 2 below 16383,
- *   10xxxxxx   string of up to 63 bytes                  3 below 2097151, 4 below 268435455, else 5
- *   110xxxxx   integer of 13 bits, 1 more byte
- *   1110xxxx   string of up to 4095 bytes, 1 more byte of length
- *   11110000   string, 4 bytes of length
- *   11110001, -10, -11, -100   integer of 2, 3, 4, 8 bytes
+ *   head                        data (numbers are little-endian)
+ *   0xxxxxxx                    integer 0..127
+ *   10xxxxxx                    string of up to 63 bytes
+ *   110xxxxx                    integer of 13 bits, 1 more byte
+ *   1110xxxx                    string of up to 4095 bytes, 1 more byte of length
+ *   11110000                    string, 4 bytes of length
+ *   11110001, -10, -11, -100    integer of 2, 3, 4, 8 bytes
  *
- * Text that is a canonical decimal of 64 bits is kept as an integer in the smallest form, and a string has the smallest
- * head: so equal elements are equal bytes, and finding one is comparing bytes (an invariant of all listpacks here: see
- * lp_canonical for those from outside). Shared by hashes and sorted sets (pairs), sets, lists and streams.
+ *   back length: 7 bits a byte, most significant first, 0x80 set on all bytes but the first; so
+ *   many bytes for sizes: 1 up to 127, 2 below 16383, 3 below 2097151, 4 below 268435455, else 5
  *
- * `lp` is the block, `p` an entry in it or its end mark. Verbs that change take uint8_t **lp since the block may move: other
- * pointers into it are void then. Element bytes given to them may not lie in the same listpack. */
+ * Text that is a canonical decimal of 64 bits is kept as an integer in the smallest form, and a
+ * string has the smallest head: so equal elements are equal bytes, and finding one is comparing
+ * bytes (an invariant of all listpacks here: see lp_from_bytes for those from outside). Shared by
+ * hashes and sorted sets (pairs), sets, lists and streams.
+ *
+ * `lp` is the block, `p` an entry in it or its end mark. Verbs that change take uint8_t **lp since
+ * the block may move: other pointers into it are void then. Element bytes given to them may not lie
+ * in the same listpack. */
 #pragma once
 
 #include "common/bytes.h"
 #include "server/types/value.h"
 
-#define LP_HEADER 6u
-#define LP_EMPTY 7u           /* bytes of a listpack without elements */
-#define LP_END 0xFFu
-#define LP_MAX ((size_t)1 << 30) /* bytes that a listpack may grow to: ask lp_fits before adding */
-#define LP_OVERHEAD_MAX 10u   /* bytes around an element at most */
+#define LP_HEADER       6u
+#define LP_EMPTY        7u /* bytes of a listpack without elements */
+#define LP_END          0xFFu
+#define LP_MAX          ((size_t)1 << 30) /* bytes it may grow to: see lp_fits */
+#define LP_OVERHEAD_MAX 10u               /* bytes around an element at most */
 
 /* ---- the whole ---- */
 uint8_t *lp_new(void);
@@ -100,8 +106,10 @@ static inline uint8_t *lp_skip(const uint8_t *p) /* what follows an entry, maybe
     return (uint8_t *)p + n + lp_back_size(n);
 }
 
-uint8_t *lp_prev(const uint8_t *lp, const uint8_t *p); /* the entry before p; NULL: p is the first */
-uint8_t *lp_seek(const uint8_t *lp, int64_t index);    /* -1 is the last; NULL when out of range */
+/* The entry before p; NULL: p is the first. */
+uint8_t *lp_prev(const uint8_t *lp, const uint8_t *p);
+/* -1 is the last; NULL when out of range. */
+uint8_t *lp_seek(const uint8_t *lp, int64_t index);
 
 static inline uint8_t *lp_first(const uint8_t *lp) /* NULL: none */
 {
@@ -135,7 +143,8 @@ static inline void lp_get(const uint8_t *p, struct element *ret)
     }
 }
 
-bool lp_get_i64(const uint8_t *p, int64_t *ret_v); /* false: a string, which then is no canonical integer */
+/* False: it is a string, which then is no canonical integer. */
+bool lp_get_i64(const uint8_t *p, int64_t *ret_v);
 bool lp_equals(const uint8_t *p, struct bytes);
 /* The first from p on that is equal, looking at every (skip + 1)-th; NULL: none. */
 uint8_t *lp_find(const uint8_t *p, struct bytes, unsigned skip);
@@ -179,14 +188,16 @@ size_t lp_entry_bytes(struct bytes); /* that the element would take */
 
 /* ---- from outside ---- */
 struct lp_facts {
-    uint32_t count;     /* elements */
-    size_t text_max;    /* bytes of the longest element as text */
-    bool canonical;     /* all elements have their smallest form */
-    bool integers;      /* all elements are integers */
+    uint32_t count;  /* elements */
+    size_t text_max; /* bytes of the longest element as text */
+    bool canonical;  /* all elements have their smallest form */
+    bool integers;   /* all elements are integers */
 };
-/* Whether arbitrary bytes are a listpack, whole: every length within, every back length right, counts true. */
+/* Whether arbitrary bytes are a listpack, whole: every length within, every back length right,
+ * counts true. */
 bool lp_validate(struct bytes, struct lp_facts *ret_facts);
-/* A listpack of our own with the elements of valid bytes, brought to their smallest forms if they are not. */
+/* A listpack of our own with the elements of valid bytes, brought to their smallest forms if they
+ * are not. */
 uint8_t *lp_from_bytes(struct bytes valid, const struct lp_facts *);
 /* Whether two of every (step)-th elements are equal: duplicate members or fields. O(n log n). */
 bool lp_has_duplicates(const uint8_t *lp, unsigned step);

@@ -1,5 +1,5 @@
-/* Listpacks from outside (DUMP payloads, RDB files): nothing in them is believed. They are checked whole before any verb
- * of listpack.h may walk them. */
+/* Listpacks from outside (DUMP payloads, RDB files): nothing in them is believed. They are checked
+ * whole before any verb of listpack.h may walk them. */
 #include <stdlib.h>
 
 #include "common/alloc.h"
@@ -22,7 +22,8 @@ static size_t head_need(uint8_t head)
     return head == 0xF0 ? 5 : head <= 0xF4 ? 1 : 0;
 }
 
-/* The size of head and data of an entry of which `left` bytes are there; 0: cut short or no entry. */
+/* The size of head and data of an entry of which `left` bytes are there; 0: cut short or no entry.
+ */
 static size_t checked_entry(const uint8_t *p, size_t left)
 {
     size_t need = left ? head_need(*p) : 0;
@@ -55,7 +56,9 @@ static void note(struct lp_facts *f, const uint8_t *p, size_t size)
     struct bytes s = element_text(&e, text);
     if (s.n > f->text_max)
         f->text_max = s.n;
-    if (lp_entry_bytes(s) != size + lp_back_size(size)) /* as strings are never smaller than integers, equal is the same */
+    if (lp_entry_bytes(s) !=
+        size +
+            lp_back_size(size)) /* as strings are never smaller than integers, equal is the same */
         f->canonical = false;
 }
 
@@ -131,7 +134,8 @@ bool lp_has_duplicates(const uint8_t *lp, unsigned step)
     qsort(marks, n, sizeof *marks, by_hash);
     bool found = false;
     for (size_t k = 1; k < n && !found; k++)
-        found = marks[k].hash == marks[k - 1].hash && bytes_eq(entry_bytes(marks[k].p), entry_bytes(marks[k - 1].p));
+        found = marks[k].hash == marks[k - 1].hash &&
+                bytes_eq(entry_bytes(marks[k].p), entry_bytes(marks[k - 1].p));
     mem_free(marks);
     return found;
 }

@@ -181,7 +181,8 @@ static bool seen_add(struct seen *s, void *item)
 }
 
 /* For a few of many: draws, and draws again what came before. */
-static void pick_few(const struct members *m, uint64_t k, struct prng *r, void (*visit)(void *, void *), void *ctx)
+static void pick_few(const struct members *m, uint64_t k, struct prng *r,
+                     void (*visit)(void *, void *), void *ctx)
 {
     struct seen seen = { .bits = 4 };
     while ((uint64_t)1 << seen.bits < 2 * k)
@@ -197,7 +198,8 @@ static void pick_few(const struct members *m, uint64_t k, struct prng *r, void (
     mem_free(seen.v);
 }
 
-void members_pick(const struct members *m, uint64_t k, struct prng *r, void (*visit)(void *ctx, void *item), void *ctx)
+void members_pick(const struct members *m, uint64_t k, struct prng *r,
+                  void (*visit)(void *ctx, void *item), void *ctx)
 {
     enum { FEW = 4 };
     ASSERT(k <= m->table.count);

@@ -1,7 +1,7 @@
 /* See set.h. Which encoding a set has, and when it changes:
  *
- *   intset    only integers, up to set-max-intset-entries; one more integer makes it a table, anything else a listpack if that
- *             may have so many members of such lengths, else a table
+ *   intset    only integers, up to set-max-intset-entries; one more integer makes it a table,
+ *             anything else a listpack if that may have so many members of such lengths
  *   listpack  up to set-max-listpack-entries members of up to set-max-listpack-value bytes
  *   table     the rest */
 #include "server/types/set.h"
@@ -32,7 +32,8 @@ static void table_add(struct members *m, uint64_t hash, struct bytes member)
 
 static uint64_t intset_limit(const struct types_limits *limits)
 {
-    uint64_t max = limits->set_max_intset_entries < 0 ? 0 : (uint64_t)limits->set_max_intset_entries;
+    uint64_t max =
+        limits->set_max_intset_entries < 0 ? 0 : (uint64_t)limits->set_max_intset_entries;
     return max < INTSET_MAX ? max : INTSET_MAX;
 }
 
@@ -43,7 +44,8 @@ static uint64_t listpack_limit(const struct types_limits *limits)
 
 static bool listpack_takes(const struct types_limits *limits, size_t member_n)
 {
-    return limits->set_max_listpack_value >= 0 && member_n <= (uint64_t)limits->set_max_listpack_value;
+    return limits->set_max_listpack_value >= 0 &&
+           member_n <= (uint64_t)limits->set_max_listpack_value;
 }
 
 struct value_ref set_new(void)
@@ -194,7 +196,8 @@ static void leave_intset(struct value_ref *set, size_t member_n, const struct ty
 {
     const struct intset *s = set->object;
     uint64_t n = intset_count(s);
-    if (n < listpack_limit(limits) && listpack_takes(limits, member_n) && listpack_takes(limits, intset_text_max(s)))
+    if (n < listpack_limit(limits) && listpack_takes(limits, member_n) &&
+        listpack_takes(limits, intset_text_max(s)))
         become_listpack(set);
     else
         become_table(set, n + 1);
@@ -244,7 +247,8 @@ static bool add_to_intset(struct value_ref *set, int64_t v, const struct types_l
     return added;
 }
 
-static bool add_to_listpack(struct value_ref *set, struct bytes member, const struct types_limits *limits)
+static bool add_to_listpack(struct value_ref *set, struct bytes member,
+                            const struct types_limits *limits)
 {
     uint8_t *lp = set->object;
     if (lp_find(lp_begin(lp), member, 0))
@@ -299,7 +303,8 @@ bool set_remove(struct value_ref *set, struct bytes member)
 
 void set_expect(struct value_ref *set, uint64_t n, const struct types_limits *limits)
 {
-    if ((set->enc == ENC_INTSET && n > intset_limit(limits)) || (set->enc == ENC_LISTPACK && n > listpack_limit(limits)))
+    if ((set->enc == ENC_INTSET && n > intset_limit(limits)) ||
+        (set->enc == ENC_LISTPACK && n > listpack_limit(limits)))
         become_table(set, n);
 }
 
@@ -386,7 +391,8 @@ static void visit_item(void *ctx, void *item)
     v->visit(v->ctx, &e);
 }
 
-uint64_t set_scan(struct value_ref set, uint64_t cursor, void (*visit)(void *ctx, const struct element *member), void *ctx)
+uint64_t set_scan(struct value_ref set, uint64_t cursor,
+                  void (*visit)(void *ctx, const struct element *member), void *ctx)
 {
     if (set.enc == ENC_HASHTABLE) {
         struct visitor v = { visit, ctx };
@@ -414,8 +420,8 @@ void set_random(struct value_ref set, struct prng *r, struct element *ret_member
         element_item(ret_member, table_random(&((struct members *)set.object)->table, r));
 }
 
-void set_pick(struct value_ref set, uint64_t k, struct prng *r, void (*visit)(void *ctx, const struct element *member),
-              void *ctx)
+void set_pick(struct value_ref set, uint64_t k, struct prng *r,
+              void (*visit)(void *ctx, const struct element *member), void *ctx)
 {
     if (set.enc == ENC_HASHTABLE) {
         struct visitor v = { visit, ctx };
@@ -454,16 +460,24 @@ static void batch_hash(struct set_batch *b)
     b->hashed = true;
 }
 
+/* Bits are taken from the lowest to the highest. */
+static inline unsigned lowest(uint32_t bits)
+{
+    return (unsigned)__builtin_ctz(bits);
+}
+
 static uint32_t probe_table(const struct members *m, struct set_batch *b, uint32_t which)
 {
     uint32_t there = 0;
     batch_hash(b);
-    SET_BATCH_FOR(i, which)
-        table_prefetch_bucket(&m->table, b->hash[i]);
-    SET_BATCH_FOR(i, which)
-        table_prefetch_item(&m->table, b->hash[i]);
-    SET_BATCH_FOR(i, which)
+    for (uint32_t left = which; left; left &= left - 1)
+        table_prefetch_bucket(&m->table, b->hash[lowest(left)]);
+    for (uint32_t left = which; left; left &= left - 1)
+        table_prefetch_item(&m->table, b->hash[lowest(left)]);
+    for (uint32_t left = which; left; left &= left - 1) {
+        unsigned i = lowest(left);
         there |= (uint32_t)(members_find(m, b->hash[i], b->text[i], NULL) != NULL) << i;
+    }
     return there;
 }
 
@@ -472,40 +486,48 @@ uint32_t set_probe(struct value_ref set, struct set_batch *b, uint32_t which)
     if (set.enc == ENC_HASHTABLE)
         return probe_table(set.object, b, which);
     uint32_t there = 0;
-    SET_BATCH_FOR(i, which)
-        there |= (uint32_t)set_has_element(set, &b->member[i]) << i;
+    for (uint32_t left = which; left; left &= left - 1)
+        there |= (uint32_t)set_has_element(set, &b->member[lowest(left)]) << lowest(left);
     return there;
 }
 
-uint32_t set_add_batch(struct value_ref *set, struct set_batch *b, uint32_t which, const struct types_limits *limits)
+/* Adds member i of a batch; true when it is new. */
+static bool add_of_batch(struct value_ref *set, struct set_batch *b, unsigned i,
+                         const struct types_limits *limits)
+{
+    const struct element *e = &b->member[i];
+    if (set->enc == ENC_HASHTABLE && b->hashed)
+        return table_add_new(set->object, b->hash[i], b->text[i]);
+    if (set->enc == ENC_INTSET && !e->s.p)
+        return add_to_intset(set, e->i, limits);
+    return set_add(set, element_text(e, b->scratch[i]), limits);
+}
+
+uint32_t set_add_batch(struct value_ref *set, struct set_batch *b, uint32_t which,
+                       const struct types_limits *limits)
 {
     uint32_t added = 0;
-    if (set->enc == ENC_HASHTABLE) {
+    if (set->enc == ENC_HASHTABLE)
         batch_hash(b);
-        SET_BATCH_FOR(i, which)
-            added |= (uint32_t)table_add_new(set->object, b->hash[i], b->text[i]) << i;
-        return added;
-    }
-    SET_BATCH_FOR(i, which) {
-        const struct element *e = &b->member[i];
-        bool is_new = set->enc == ENC_INTSET && !e->s.p ? add_to_intset(set, e->i, limits)
-                                                        : set_add(set, element_text(e, b->scratch[i]), limits);
-        added |= (uint32_t)is_new << i;
-    }
+    for (uint32_t left = which; left; left &= left - 1)
+        added |= (uint32_t)add_of_batch(set, b, lowest(left), limits) << lowest(left);
     return added;
 }
 
 void set_gather_batch(struct set_gather *g, const struct set_batch *b, uint32_t which)
 {
     if (g->cap - g->n < SET_BATCH) {
-        g->cap = g->cap ? 2 * g->cap : 4 * SET_BATCH;
+        g->cap = g->cap ? 2 * g->cap : (size_t)4 * SET_BATCH;
         g->v = mem_realloc(g->v, g->cap * sizeof *g->v);
     }
-    SET_BATCH_FOR(i, which)
-        g->v[g->n++] = (struct gathered){ b->member[i].s, b->member[i].i };
+    for (uint32_t left = which; left; left &= left - 1) {
+        const struct element *e = &b->member[lowest(left)];
+        g->v[g->n++] = (struct gathered){ e->s, e->i };
+    }
 }
 
-struct value_ref set_gather_done(struct set_gather *g, struct value_ref set, const struct types_limits *limits)
+struct value_ref set_gather_done(struct set_gather *g, struct value_ref set,
+                                 const struct types_limits *limits)
 {
     if (g->n > intset_limit(limits) && g->n > listpack_limit(limits)) {
         set_free(set);

@@ -513,7 +513,8 @@ static uint64_t trim_within(struct stream *s, const struct stream_trim *t, struc
         uint8_t *entry = (uint8_t *)p;
         int64_t flags = read_entry(&w, p);
         p = behind_entry(&w);
-        if (t->by == STREAM_TRIM_MAXLEN ? s->length - (uint64_t)removed <= t->maxlen : stream_id_cmp(w.id, t->minid) >= 0)
+        if (t->by == STREAM_TRIM_MAXLEN ? s->length - (uint64_t)removed <= t->maxlen
+                                        : stream_id_cmp(w.id, t->minid) >= 0)
             break;
         if (!(flags & FLAG_DELETED)) {
             mark_deleted(entry);

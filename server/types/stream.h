@@ -122,8 +122,10 @@ size_t stream_groups_memory(const struct stream *);
 struct stream_group **stream_groups_sorted(const struct stream *, size_t *ret_n);
 
 struct stream_consumer *stream_consumer_find(const struct stream_group *, struct bytes name);
-struct stream_consumer *stream_consumer_add(struct stream_group *, struct bytes name, msec_t now); /* NULL: there is one */
-uint64_t stream_consumer_remove(struct stream_group *, struct stream_consumer *); /* with its pending entries: how many */
+struct stream_consumer *stream_consumer_add(struct stream_group *, struct bytes name,
+                                            msec_t now); /* NULL: there is one */
+uint64_t stream_consumer_remove(struct stream_group *,
+                                struct stream_consumer *); /* with its pending entries: how many */
 struct stream_consumer **stream_consumers_sorted(const struct stream_group *, size_t *ret_n);
 
 /* Makes the entry pending, of this consumer alone from now on, whoever had it. */

@@ -292,7 +292,8 @@ bool stream_has_tombstones(const struct stream *s, struct stream_id start)
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id)
 {
-    if (g->entries_read != STREAM_READ_UNKNOWN && stream_id_cmp(g->last, s->first) >= 0 && !stream_has_tombstones(s, g->last))
+    if (g->entries_read != STREAM_READ_UNKNOWN && stream_id_cmp(g->last, s->first) >= 0 &&
+        !stream_has_tombstones(s, g->last))
         g->entries_read++;
     else if (s->entries_added)
         g->entries_read = stream_entries_read(s, id);

@@ -38,10 +38,10 @@ const char *value_encoding_name(enum value_encoding); /* "int", "embstr", "raw",
 
 /* ---- a collection in the hands of a verb ----
  *
- * A collection is an object and its encoding, and an operation may change both: a listpack grows and moves, a set becomes
- * a hash table. So verbs of all types (hash_*, set_*, zset_*, list_*, stream_*) take the pair: those that only read
- * by value, those that change through a pointer. Who keeps it (an entry of the keyspace) loads it before and stores
- * it after:
+ * A collection is an object and its encoding, and an operation may change both: a listpack grows and moves, a set
+ * becomes a hash table. So verbs of all types (hash_*, set_*, zset_*, list_*, stream_*) take the pair: those that only
+ * read by value, those that change through a pointer. Who keeps it (an entry of the keyspace) loads it before and
+ * stores it after:
  *
  *     struct value_ref set = ref_of(e);             (server/commands/collection.h)
  *     bool added = set_add(&set, member, c->limits);

@@ -190,6 +190,12 @@ static void become_table(struct value_ref *zset, uint64_t expected)
     *zset = (struct value_ref){ z, ENC_SKIPLIST };
 }
 
+void zset_expect(struct value_ref *zset, uint64_t n, size_t member_max, const struct types_limits *limits)
+{
+    if (zset->enc == ENC_LISTPACK && (n > listpack_limit(limits) || !listpack_takes(limits, member_max)))
+        become_table(zset, n);
+}
+
 /* ---- members of a listpack ---- */
 
 static uint8_t *listpack_find(const void *lp, struct bytes member)
@@ -372,28 +378,86 @@ uint64_t zset_build_count(const struct zset_build *b)
 }
 
 struct placed {
-    double score;
+    uint64_t key; /* orders as the score does */
     void *item;
 };
 
-static int by_place(const void *a, const void *b)
+/* The bits of a double as a number that orders as the double does; both zeros are equal. */
+static uint64_t order_key(double score)
 {
-    const struct placed *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score < y->score ? -1 : 1;
-    return bytes_cmp(member_name(x->item), member_name(y->item));
+    uint64_t bits;
+    score = score == 0 ? 0 : score;
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 63 ? ~bits : bits | (uint64_t)1 << 63;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return bytes_cmp(member_name(((const struct placed *)a)->item), member_name(((const struct placed *)b)->item));
+}
+
+static int by_key_and_name(const void *a, const void *b)
+{
+    uint64_t x = ((const struct placed *)a)->key, y = ((const struct placed *)b)->key;
+    return x != y ? (x > y) - (x < y) : by_name(a, b);
+}
+
+enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, RADIX_FROM = 512 };
+
+/* One pass of a radix sort. False: all have the same digit, nothing was moved. */
+static bool sort_by_digit(const struct placed *from, struct placed *to, size_t n, unsigned shift)
+{
+    uint32_t at[DIGITS] = { 0 };
+    for (size_t i = 0; i < n; i++)
+        at[from[i].key >> shift & (DIGITS - 1)]++;
+    if (at[from[0].key >> shift & (DIGITS - 1)] == n)
+        return false;
+    uint32_t sum = 0;
+    for (unsigned d = 0; d < DIGITS; d++) {
+        uint32_t count = at[d];
+        at[d] = sum;
+        sum += count;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[at[from[i].key >> shift & (DIGITS - 1)]++] = from[i];
+    return true;
+}
+
+/* Into the order of the set. `all` has room for 2n; gives where the result is. */
+static struct placed *sort_placed(struct placed *all, size_t n)
+{
+    struct placed *from = all, *to = all + n;
+    if (n < RADIX_FROM) {
+        qsort(all, n, sizeof *all, by_key_and_name);
+        return all;
+    }
+    for (unsigned shift = 0; shift < 64 && n > 1; shift += DIGIT_BITS) {
+        if (!sort_by_digit(from, to, n, shift))
+            continue;
+        struct placed *t = from;
+        from = to;
+        to = t;
+    }
+    for (size_t i = 0, end; i < n; i = end) { /* equal scores: by name */
+        for (end = i + 1; end < n && from[end].key == from[i].key; end++)
+            ;
+        if (end - i > 1)
+            qsort(from + i, end - i, sizeof *from, by_name);
+    }
+    return from;
 }
 
 struct value_ref zset_build_end(struct zset_build *b, const struct types_limits *limits)
 {
     size_t n = zset_build_count(b), i = 0;
-    struct placed *all = mem_alloc((n + 1) * sizeof *all);
+    ASSERT(n < UINT32_MAX);
+    struct placed *all = mem_alloc((2 * n + 1) * sizeof *all);
     struct members_walk w;
     members_walk_begin(&w, b->members);
     for (void *item; (item = members_walk_next(&w)); i++)
-        all[i] = (struct placed){ zset_item_score(item), item };
+        all[i] = (struct placed){ order_key(zset_item_score(item)), item };
     ASSERT(i == n);
-    qsort(all, n, sizeof *all, by_place);
+    const struct placed *sorted = sort_placed(all, n);
 
     struct value_ref zset;
     if (limits && n <= listpack_limit(limits) && listpack_takes(limits, b->name_max) &&
@@ -401,15 +465,16 @@ struct value_ref zset_build_end(struct zset_build *b, const struct types_limits 
         uint8_t *lp = lp_new();
         for (i = 0; i < n; i++) {
             char text[NUM_DOUBLE_MAX];
-            double score = all[i].score == 0 ? 0 : all[i].score;
-            lp_append_pair(&lp, member_name(all[i].item), bytes_of(text, num_format_double(text, score)));
+            double score = zset_item_score(sorted[i].item);
+            lp_append_pair(&lp, member_name(sorted[i].item),
+                           score == 0 ? BYTES("0") : bytes_of(text, num_format_double(text, score)));
         }
         members_free(b->members, &item_ops);
         zset = (struct value_ref){ lp, ENC_LISTPACK };
     } else {
         struct zset *z = table_new(b->members);
         for (i = 0; i < n; i++)
-            ztree_append(&z->tree, all[i].score, all[i].item);
+            ztree_append(&z->tree, zset_item_score(sorted[i].item), sorted[i].item);
         zset = (struct value_ref){ z, ENC_SKIPLIST };
     }
     mem_free(all);
@@ -447,7 +512,8 @@ static bool listpack_in_order(const uint8_t *lp)
         p = lp_skip(p);
         if (score < last_score)
             return false;
-        if (!first && score == last_score && bytes_cmp(element_text(&last, last_text), element_text(&member, text)) >= 0)
+        if (!first && score == last_score &&
+            bytes_cmp(element_text(&last, last_text), element_text(&member, text)) >= 0)
             return false;
         last_score = score;
         last = member;

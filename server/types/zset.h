@@ -1,9 +1,9 @@
-/* Sorted sets: a listpack of members and scores in order while small, else a tree (zset_tree.h) over the items of a table
- * (members.h: the name, then the score), which OBJECT ENCODING calls a skiplist. It becomes a tree as Redis 7.2's does, at the
- * limits given, and never goes back.
+/* Sorted sets: a listpack of members and scores in order while small, else a tree (zset_tree.h) over the items of a
+ * table (members.h: the name, then the score), which OBJECT ENCODING calls a skiplist. It becomes a tree as Redis 7.2's
+ * does, at the limits given, and never goes back.
  *
- * The order is that of scores, then of names as memcmp has it. A rank counts from the least, from 0. A range of scores or of
- * names is first turned into one of ranks (struct zset_span), which costs O(log n); all the rest works on ranks.
+ * The order is that of scores, then of names as memcmp has it. A rank counts from the least, from 0. A range of scores
+ * or of names is first turned into one of ranks (struct zset_span), which costs O(log n); all the rest works on ranks.
  *
  * Verbs take the sorted set as a value_ref (see value.h); those that only read, by value. Scores are never NaN. */
 #pragma once
@@ -21,6 +21,9 @@ struct value_ref zset_new(void); /* empty, a listpack */
 /* Empty, in the encoding that Redis begins with when n members are to come, the longest of `member_max` bytes. */
 struct value_ref zset_new_for(uint64_t n, size_t member_max, const struct types_limits *);
 void zset_free(struct value_ref);
+/* Before n members, the longest of `member_max` bytes, are added: becomes a tree at once if they are too many or too
+ * long for a listpack, whatever is in it and whether or not they will be new (so does Redis, and it shows). */
+void zset_expect(struct value_ref *, uint64_t n, size_t member_max, const struct types_limits *);
 
 uint64_t zset_count(struct value_ref);
 bool zset_score(struct value_ref, struct bytes member, double *ret_score); /* false: not in it */
@@ -64,7 +67,8 @@ struct zset_lex_range {
     struct zset_lex_bound min, max;
 };
 struct zset_span zset_span_by_score(struct value_ref, const struct zset_score_range *);
-struct zset_span zset_span_by_lex(struct value_ref, const struct zset_lex_range *); /* scores are equal, or any answer */
+struct zset_span zset_span_by_lex(struct value_ref,
+                                  const struct zset_lex_range *); /* scores are equal, or any answer */
 void zset_remove_span(struct value_ref *, struct zset_span);
 
 /* ---- walking: in order from a rank, or backwards; it may not change meanwhile ---- */

@@ -1,5 +1,6 @@
-/* See zset_tree.h. Every change first goes down and notes its path; then it changes the leaf and corrects counts and least
- * elements upwards. An insertion that meets a full leaf makes room somewhere (one shift or one split) and goes down again. */
+/* See zset_tree.h. Every change first goes down and notes its path; then it changes the leaf and corrects counts and
+ * least elements upwards. An insertion that meets a full leaf makes room somewhere (one shift or one split) and goes
+ * down again. */
 #include "server/types/zset_tree.h"
 
 #include "common/alloc.h"

@@ -3,11 +3,11 @@
  *   inner   up to 31 children: for each its count and its least element
  *   leaf    up to 71 elements: scores in an array, then pointers of 6 bytes; leaves are linked both ways
  *
- * Nodes are about 1 KiB. The least element of every child is kept exact (never a copy that outlived its element), so a node
- * is searched by scores alone and looks at names only where scores are equal. Counts make every question about a rank one
- * way down: a range of scores, names or ranks is first turned into two ranks. A full leaf gives to a neighbour before
- * it splits, and growth at either end leaves full leaves behind, so leaves are 4/5 full or better. Neighbours of which
- * three quarters of a node could hold both are merged.
+ * Nodes are about 1 KiB. The least element of every child is kept exact (never a copy that outlived its element), so a
+ * node is searched by scores alone and looks at names only where scores are equal. Counts make every question about a
+ * rank one way down: a range of scores, names or ranks is first turned into two ranks. A full leaf gives to a neighbour
+ * before it splits, and growth at either end leaves full leaves behind, so leaves are 4/5 full or better. Neighbours of
+ * which three quarters of a node could hold both are merged.
  *
  * Items are those of members.h; the tree reads their names and owns nothing. */
 #pragma once

@@ -83,6 +83,8 @@ class Link:
         while True:
             if self.buf.endswith(tail):
                 return self._take_without_token(tail)
+            if tail in self.buf and self.buf.rfind(b">") > self.buf.rfind(tail):
+                return self._take_around_token(tail)
             if self.closed:
                 return self._take(len(self.buf)) + CLOSED
             if self._answers_without_token(count):
@@ -106,9 +108,15 @@ class Link:
                 return out
         return self._take(len(self.buf))
 
+    def _take_around_token(self, tail):
+        """Pushes that came behind the token's reply belong to the batch too."""
+        frames, rest = resp.split(self.buf)
+        self.buf = bytearray(rest)
+        return b"".join(f for f in frames if not f.endswith(tail))
+
     def _answers_without_token(self, count):
         """In MULTI the PING is queued; a refused PING is an error: count frames instead."""
-        if not (self.buf.endswith(b"+QUEUED\r\n") or (self.buf.rfind(b"\r\n-") >= 0 or self.buf[:1] == b"-")):
+        if b"+QUEUED\r\n" not in self.buf and b"\r\n-" not in self.buf and self.buf[:1] != b"-":
             return False
         frames, rest = resp.split(self.buf)
         plain = [f for f in frames if f[:1] != b">"]
@@ -118,7 +126,8 @@ class Link:
         """All but the reply to the batch's PING."""
         frames, _ = resp.split(self.buf)
         self.buf.clear()
-        return b"".join(frames[:-1])
+        last = max(i for i, f in enumerate(frames) if f[:1] != b">")
+        return b"".join(frames[:last] + frames[last + 1:])
 
     def close(self):
         self.socket.close()
@@ -244,7 +253,16 @@ class Player:
             split.append(frames + ([rest] if rest else []))
         if _is_partial_order(commands) and len({_sorted_frames(s) for s in split}) == 1:
             return False
-        split = [_sort_pattern_messages(s) for s in split]
+        if not (commands and _alone(commands[0])):
+            pushes = [_sort_pattern_messages([f for f in s if f[:1] == b">"]) for s in split]
+            split = [_sort_pattern_messages([f for f in s if f[:1] != b">"]) for s in split]
+            if self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes, judge):
+                return True
+        else:
+            split = [_sort_pattern_messages(s) for s in split]
+        return self._compare_frames(conn, commands, first, split, judge)
+
+    def _compare_frames(self, conn, commands, first, split, judge):
         for i in range(max(map(len, split))):
             replies = [s[i] if i < len(s) else None for s in split]
             if all(r == replies[0] for r in replies):
@@ -259,14 +277,16 @@ class Player:
 
     def _queued(self, conn, before):
         """The commands that an EXEC at this place runs: those since MULTI that were accepted."""
-        out = []
-        for args in reversed(self.history.get(conn, []) + before):
+        out = None
+        for args in self.history.get(conn, []) + before:
             name = args[0].upper()
-            if name == b"MULTI" and len(args) == 1:
-                break
-            if name not in (b"WATCH", b"MULTI", b"DISCARD", b"EXEC", b"RESET", b"QUIT"):
+            if name in (b"EXEC", b"DISCARD") and len(args) == 1 or name == b"RESET":
+                out = None
+            elif name == b"MULTI" and out is None:
+                out = []
+            elif out is not None and name not in (b"WATCH", b"MULTI", b"DISCARD", b"EXEC", b"QUIT"):
                 out.append(args)
-        return out[::-1]
+        return out or []
 
     def _compare_keyspaces(self, first, judge):
         """Every key of every database that was in use: type, encoding, time to live and value."""
@@ -322,14 +342,16 @@ def _sorted_frames(frames):
 
 
 def _sort_pattern_messages(frames):
-    """One message that matches several patterns of a client comes once for each, in no order."""
+    """One message that matches several patterns of a client comes once for each, in no order; and so do the
+    invalidations of one command for several prefixes."""
     out = []
     for raw in frames:
         out.append(raw)
-        if b"\r\npmessage\r\n" in raw[:24]:
+        kind = next((k for k in (b"\r\npmessage\r\n", b"\r\ninvalidate\r\n") if k in raw[:24]), None)
+        if kind:
             at = len(out) - 1
-            while at > 0 and b"\r\npmessage\r\n" in out[at - 1][:24] and out[at - 1] > out[at] and (
-                    _message_of(out[at - 1]) == _message_of(out[at])):
+            while at > 0 and kind in out[at - 1][:24] and out[at - 1] > out[at] and (
+                    kind == b"\r\ninvalidate\r\n" or _message_of(out[at - 1]) == _message_of(out[at])):
                 out[at - 1], out[at] = out[at], out[at - 1]
                 at -= 1
     return out

@@ -1,8 +1,8 @@
-/* Listpacks and intsets from outside: what is accepted can be walked, found, changed and loaded; nothing is read beyond the
- * bytes that are there.
+/* Listpacks and intsets from outside: what is accepted can be walked, found, changed and loaded;
+ * nothing is read beyond the bytes that are there.
  *
- * The input is tried as it is, and again as the entries of a listpack whose header and end are right, so that mutations
- * get past the first checks. */
+ * The input is tried as it is, and again as the entries of a listpack whose header and end are
+ * right, so that mutations get past the first checks. */
 #include "server/types/listpack.h"
 
 #include <stdlib.h>
@@ -15,8 +15,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct types_limits limits = {
-    .hash_max_listpack_entries = 4, .hash_max_listpack_value = 64,
-    .set_max_intset_entries = 4, .set_max_listpack_entries = 4, .set_max_listpack_value = 64,
+    .hash_max_listpack_entries = 4,
+    .hash_max_listpack_value = 64,
+    .set_max_intset_entries = 4,
+    .set_max_listpack_entries = 4,
+    .set_max_listpack_value = 64,
 };
 
 /* From both ends the same elements are met; each one finds itself or an equal one before it. */

@@ -80,8 +80,9 @@ static void block(struct peer *p, const char *line)
 static void expect_nobody(void)
 {
     struct figures f = figures();
-    cr_expect_eq(f.clients + f.with_deadline + f.keys + f.on_nokey, 0, "%d clients, %d deadlines, %d keys, %d on no key",
-                 (int)f.clients, (int)f.with_deadline, (int)f.keys, (int)f.on_nokey);
+    cr_expect_eq(f.clients + f.with_deadline + f.keys + f.on_nokey, 0,
+                 "%d clients, %d deadlines, %d keys, %d on no key", (int)f.clients, (int)f.with_deadline, (int)f.keys,
+                 (int)f.on_nokey);
 }
 
 /* ---- who is served ---- */

@@ -122,8 +122,9 @@ Test(gates, exec_is_refused_as_a_whole_when_it_would_take_memory)
     ask(p, "MULTI");
     ask(p, "SET a 1");
     ask(other, "CONFIG SET maxmemory 1");
-    cr_expect_str_eq(ask(p, "EXEC"), "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
-                                     "'maxmemory'.");
+    cr_expect_str_eq(ask(p, "EXEC"),
+                     "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+                     "'maxmemory'.");
     cr_expect_str_eq(ask(p, "EXEC"), "-ERR EXEC without MULTI");
     peer_hang_up(other);
 }
@@ -132,12 +133,12 @@ Test(gates, a_resp2_subscriber_may_only_change_its_subscriptions)
 {
     static const struct asked cases[] = {
         { "SUBSCRIBE c", "['subscribe' 'c' :1]" },
-        { "GET a",
-          "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
-          "context" },
-        { "CONFIG GET port",
-          "-ERR Can't execute 'config|get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
-          "this context" },
+        { "GET a", "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                   "allowed in this "
+                   "context" },
+        { "CONFIG GET port", "-ERR Can't execute 'config|get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT "
+                             "/ RESET are allowed in "
+                             "this context" },
         { "PING", "['pong' '']" },
         { "UNSUBSCRIBE c", "['unsubscribe' 'c' :0]" },
         { "GET a", "nil" },

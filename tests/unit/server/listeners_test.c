@@ -104,11 +104,13 @@ Test(listeners, stay_where_they_are_when_the_new_place_is_not_to_be_had)
     cr_assert_eq(bind(taken, (struct sockaddr *)&a, sizeof(a)), 0);
     cr_assert_eq(listen(taken, 1), 0);
     cr_assert_eq(getsockname(taken, (struct sockaddr *)&a, &n), 0);
-    cr_expect_str_eq(set_port(ntohs(a.sin_port)), "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to "
-                                                  "listen on this port. Check server logs.");
+    cr_expect_str_eq(set_port(ntohs(a.sin_port)),
+                     "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to "
+                     "listen on this port. Check server logs.");
     cr_expect(answers(h.port));
-    cr_expect_str_eq(ask(p, "CONFIG SET bind 192.0.2.1"), "-ERR CONFIG SET failed (possibly related to argument 'bind') - "
-                                                          "Failed to bind to specified addresses.");
+    cr_expect_str_eq(ask(p, "CONFIG SET bind 192.0.2.1"),
+                     "-ERR CONFIG SET failed (possibly related to argument 'bind') - "
+                     "Failed to bind to specified addresses.");
     cr_expect(answers(h.port), "the old addresses are bound again");
     struct described d;
     node_probe(&h, describe, &d);

@@ -32,7 +32,8 @@ struct node_harness {
     void *probe_ctx;
 };
 
-/* A node on a free port of 127.0.0.1 with further words of the command line ("--maxclients", "5", NULL; may be NULL). */
+/* A node on a free port of 127.0.0.1 with further words of the command line ("--maxclients", "5", NULL; may be
+ * NULL). */
 void node_start(struct node_harness *, const char *const *words);
 void node_stop(struct node_harness *);
 /* Runs `probe` in the loop's thread, as the handler of a command of a client of its own. */
@@ -48,7 +49,7 @@ struct peer *node_dial(struct node_harness *);
 void peer_hang_up(struct peer *);
 void peer_send(struct peer *, const char *line); /* an inline command; waits for nothing */
 void peer_send_raw(struct peer *, struct bytes);
-const char *peer_hear(struct peer *);            /* the next reply or push, 5 s; until the next call for the same peer */
+const char *peer_hear(struct peer *); /* the next reply or push, 5 s; until the next call for the same peer */
 const char *peer_hear_soon(struct peer *);       /* the same within 100 ms: for what should not come */
 const char *ask(struct peer *, const char *line); /* both */
 

@@ -68,7 +68,8 @@ Test(relation, names_of_different_spaces_and_bytes_are_different)
         int space;
         struct bytes text;
     } names[] = {
-        { 0, { "", 0 } }, { 1, { "", 0 } }, { 0, { "\0", 1 } }, { 0, { "\0\0", 2 } }, { 0, { "x", 1 } }, { -1, { "x", 1 } },
+        { 0, { "", 0 } },     { 1, { "", 0 } },  { 0, { "\0", 1 } },
+        { 0, { "\0\0", 2 } }, { 0, { "x", 1 } }, { -1, { "x", 1 } },
     };
     size_t n = sizeof(names) / sizeof(*names);
     for (size_t i = 0; i < n; i++)

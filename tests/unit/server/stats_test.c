@@ -37,7 +37,9 @@ static const char *errors(void)
 
 Test(stats, errors_are_counted_by_their_first_word)
 {
-    static const char *const texts[] = { "ERR one", "ERR two", "WRONGTYPE Operation", "NOCODE", "ERR three", "LF\nx y" };
+    static const char *const texts[] = {
+        "ERR one", "ERR two", "WRONGTYPE Operation", "NOCODE", "ERR three", "LF\nx y"
+    };
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         stats_error(s, bytes_of_str(texts[i]));
     cr_expect_str_eq(errors(), "ERR=3 WRONGTYPE=1 NOCODE=1 LF=1 ");

@@ -47,7 +47,8 @@ Test(title, variables_are_expanded_and_trailing_spaces_dropped)
 Test(title, begins_with_the_path_of_the_program)
 {
     process_set_executable("/bin/sh");
-    struct options o = { .net = { .bind_n = 0, .port = 0 }, .process = { .proc_title_template = (char *)"{title} {listen-addr}" } };
+    struct options o = { .net = { .bind_n = 0, .port = 0 },
+                         .process = { .proc_title_template = (char *)"{title} {listen-addr}" } };
     cr_expect_not_null(strstr(expanded(&o, NULL), "sh"));
     o.process.proc_title_template = (char *)"{listen-addr}|{unixsocket}|{config-file}";
     cr_expect_str_eq(expanded(&o, NULL), "||");

@@ -121,7 +121,8 @@ Test(tracking, broadcasts_are_by_prefix_and_gathered_by_turn)
     ask(p, "SET x:2 v");
     ask(p, "EXEC");
     const char *m = peer_hear(t);
-    cr_expect(strcmp(m, ">['invalidate' ['x:2' 'x:1']]") == 0 || strcmp(m, ">['invalidate' ['x:1' 'x:2']]") == 0, "%s", m);
+    cr_expect(strcmp(m, ">['invalidate' ['x:2' 'x:1']]") == 0 || strcmp(m, ">['invalidate' ['x:1' 'x:2']]") == 0,
+              "%s", m);
     cr_expect_str_eq(peer_hear_soon(t), SILENCE);
     ask(t, "CLIENT TRACKING off");
     expect_nothing_left();
@@ -141,7 +142,8 @@ Test(tracking, messages_are_redirected_and_a_lost_target_is_told)
     ask(p, "SET a 1");
     cr_expect_str_eq(peer_hear(target), "['message' '__redis__:invalidate' ['a']]");
     peer_hang_up(target);
-    for (int i = 0; i < 1000 && strcmp(ask(p, "PUBSUB NUMSUB __redis__:invalidate"), "['__redis__:invalidate' :1]") == 0; i++)
+    for (int i = 0;
+         i < 1000 && strcmp(ask(p, "PUBSUB NUMSUB __redis__:invalidate"), "['__redis__:invalidate' :1]") == 0; i++)
         continue;
     ask(t, "GET a");
     ask(p, "SET a 2");
@@ -162,6 +164,16 @@ Test(tracking, the_table_is_trimmed_to_its_limit_and_those_dropped_are_told)
         told += strncmp(peer_hear(t), ">['invalidate' ['k", 18) == 0;
     cr_expect_eq(told, 8);
     cr_expect_eq(figures().keys, 2);
+}
+
+Test(tracking, a_smaller_limit_drops_keys_at_once_and_is_answered_to_who_set_it)
+{
+    ask(t, "CLIENT TRACKING on");
+    ask(t, "MGET a b c");
+    cr_expect_str_eq(ask(p, "CONFIG SET tracking-table-max-keys 1"), "OK");
+    for (int i = 0; i < 2; i++)
+        cr_expect_eq(strncmp(peer_hear(t), ">['invalidate' ['", 17), 0);
+    cr_expect_eq(figures().keys, 1);
 }
 
 Test(tracking, a_client_that_leaves_takes_its_keys_with_it)

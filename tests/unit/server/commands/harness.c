@@ -85,7 +85,7 @@ static void show_value(struct buf *b, struct bytes *in)
     int64_t n = 0;
     cr_assert(line.n > 0);
     struct bytes rest = bytes_of(line.p + 1, line.n - 1);
-    bool counted = line.p[0] == '$' || line.p[0] == '*' || line.p[0] == '%';
+    bool counted = memchr("$*%~", line.p[0], 4) != NULL;
     if (counted)
         cr_assert(num_parse_i64(rest, &n), "a header of RESP without a number");
     if (line.p[0] == '_' || n < 0) {
@@ -98,6 +98,8 @@ static void show_value(struct buf *b, struct bytes *in)
         buf_append(b, BYTES("'"));
     } else if (line.p[0] == '*') {
         show_many(b, in, "[]", n);
+    } else if (line.p[0] == '~') {
+        show_many(b, in, "<>", n);
     } else if (line.p[0] == '%') {
         show_many(b, in, "{}", 2 * n);
     } else {

@@ -2,7 +2,7 @@
  *
  * A step is a line, the reply it must give and, if not NULL, the keyspace events and the effects it
  * must have. Replies are shown short: OK, -ERR text, :1, 'bulk' (bytes that are not printable as
- * \xHH), nil, [a b], {k v}. Events are "set a, expire a" (with "1:" in front in another database
+ * \xHH), nil, [a b], {k v}, <a b> (a set). Events are "set a, expire a" (with "1:" in front in another database
  * than 0), effects "SET a 1; DEL b". */
 #pragma once
 

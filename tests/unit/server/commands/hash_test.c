@@ -1,14 +1,16 @@
-/* HSET and its forms, reading, counters, random fields, HSCAN: replies, events and effects of Redis 7.2. */
+/* HSET and its forms, reading, counters, random fields, HSCAN: replies, events and effects of
+ * Redis 7.2. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "harness.h"
 
-extern const struct command string_commands[], generic_commands[], hash_commands[], hash_more_commands[];
+extern const struct command string_commands[], generic_commands[], hash_commands[],
+    hash_more_commands[];
 
-static const struct command *const families[] = { string_commands, generic_commands, hash_commands, hash_more_commands,
-                                                  NULL };
+static const struct command *const families[] = { string_commands, generic_commands, hash_commands,
+                                                  hash_more_commands, NULL };
 static struct harness h;
 
 static void setup(void)
@@ -45,7 +47,8 @@ Test(hash, setting)
         { "HSETNX s a 1", WRONG, "", "" },
     };
     HARNESS_STEPS(&h, steps);
-    cr_assert_eq(ks_stats(h.ks)->dirty, 2 + 2 + 1 + 1 + 1 + 1 + 1, "every field counts as a change");
+    cr_assert_eq(ks_stats(h.ks)->dirty, 2 + 2 + 1 + 1 + 1 + 1 + 1,
+                 "every field counts as a change");
 }
 
 Test(hash, reading)
@@ -143,7 +146,8 @@ Test(hash, counters)
         { "HINCRBY h a x", "-ERR value is not an integer or out of range", "", "" },
         { "HINCRBY h a 5", ":5", "new h, hincrby h", "HINCRBY h a 5" },
         { "HINCRBY h a -7", ":-2", "hincrby h", "HINCRBY h a -7" },
-        { "HSET h text abc space ' 1' max 9223372036854775807 float 3.0e3 min -9223372036854775808", ":5", NULL, NULL },
+        { "HSET h text abc space ' 1' max 9223372036854775807 float 3.0e3 min -9223372036854775808",
+          ":5", NULL, NULL },
         { "HINCRBY h text 1", "-ERR hash value is not an integer", "", "" },
         { "HINCRBY h space 1", "-ERR hash value is not an integer", "", "" },
         { "HINCRBY h max 1", "-ERR increment or decrement would overflow", "", "" },
@@ -193,7 +197,9 @@ Test(hash, random_fields)
         { "HRANDFIELD h -4611686018427387904 WITHVALUES", range, "", "" },
         { "HRANDFIELD h -9223372036854775807", range, "", "" }, /* no memory would hold the reply */
         { "HRANDFIELD h -9223372036854775808",
-          "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807", "", "" },
+          "-ERR value is out of range, value must between -9223372036854775807 and "
+          "9223372036854775807",
+          "", "" },
         { "HRANDFIELD h x", "-ERR value is not an integer or out of range", "", "" },
         { "HRANDFIELD h 1 x", "-ERR syntax error", "", "" },
         { "HRANDFIELD h 1 WITHVALUES x", "-ERR syntax error", "", "" },

@@ -5,8 +5,10 @@
 #include "common/sanitize.h"
 #include "model.h"
 
-static const struct types_limits defaults = { .hash_max_listpack_entries = 128, .hash_max_listpack_value = 64 };
-static const struct types_limits small = { .hash_max_listpack_entries = 5, .hash_max_listpack_value = 12 };
+static const struct types_limits defaults = { .hash_max_listpack_entries = 128,
+                                              .hash_max_listpack_value = 64 };
+static const struct types_limits small = { .hash_max_listpack_entries = 5,
+                                           .hash_max_listpack_value = 12 };
 
 static bool put(struct value_ref *h, const char *field, const char *value)
 {
@@ -234,7 +236,8 @@ static void do_copy(struct pair *s, struct prng *r)
 static void run(const struct types_limits *limits, unsigned seed, int rounds)
 {
     static void (*const steps[])(struct pair *, struct prng *) = {
-        do_set, do_set, do_set, do_set, do_get, do_get, do_delete, do_delete, do_random, do_pick, do_scan, do_copy,
+        do_set,    do_set,    do_set,    do_set,  do_get,  do_get,
+        do_delete, do_delete, do_random, do_pick, do_scan, do_copy,
     };
     struct prng r;
     struct pair s = { .hash = hash_new(), .limits = limits };
@@ -269,12 +272,14 @@ Test(hash, memory_is_exact_for_every_size)
     prng_init(&r, 1);
     for (unsigned i = 0; i < 4000; i++) {
         char text[32];
-        struct bytes field = bytes_of(text, (size_t)snprintf(text, sizeof(text), "field:%llu",
-                                                             (unsigned long long)prng_below(&r, 1000)));
+        struct bytes field =
+            bytes_of(text, (size_t)snprintf(text, sizeof(text), "field:%llu",
+                                            (unsigned long long)prng_below(&r, 1000)));
         if (prng_below(&r, 4) == 0)
             hash_delete(&h, field);
         else
-            hash_set(&h, field, bytes_of(value, prng_below(&r, i % 20 ? 30 : sizeof(value))), NULL, &defaults);
+            hash_set(&h, field, bytes_of(value, prng_below(&r, i % 20 ? 30 : sizeof(value))), NULL,
+                     &defaults);
         if (i % 50 == 0 && !WITH_ASAN)
             cr_assert_eq(hash_value_ops.memory(h.object, h.enc, 0), mem_used() - used);
     }
@@ -328,12 +333,33 @@ Test(hash, payloads_are_checked_and_brought_to_the_encoding_of_the_limits)
         bool ok;
         enum value_encoding enc;
     } cases[] = {
-        { "\x0d\0\0\0\2\0\x81" "a\2\x81" "b\2\xff", 13, true, ENC_LISTPACK },
-        { "\x0a\0\0\0\1\0\x81" "a\2\xff", 10, false, ENC_LISTPACK },                                 /* no value */
-        { "\x13\0\0\0\4\0\x81" "a\2\x81" "b\2\x81" "a\2\x81" "c\2\xff", 19, false, ENC_LISTPACK },   /* a twice */
-        { "\x13\0\0\0\4\0\x81" "a\2\x81" "b\2\x81" "b\2\x81" "b\2\xff", 19, true, ENC_LISTPACK },
-        { "\x0d\0\0\0\2\0\x81" "a\2\x81" "b\3\xff", 13, false, ENC_LISTPACK },
-        { "\x1a\0\0\0\2\0\x8e" "too long a one\xf\x81" "b\2\xff", 26, true, ENC_HASHTABLE },
+        { "\x0d\0\0\0\2\0\x81"
+          "a\2\x81"
+          "b\2\xff",
+          13, true, ENC_LISTPACK },
+        { "\x0a\0\0\0\1\0\x81"
+          "a\2\xff",
+          10, false, ENC_LISTPACK }, /* no value */
+        { "\x13\0\0\0\4\0\x81"
+          "a\2\x81"
+          "b\2\x81"
+          "a\2\x81"
+          "c\2\xff",
+          19, false, ENC_LISTPACK }, /* a twice */
+        { "\x13\0\0\0\4\0\x81"
+          "a\2\x81"
+          "b\2\x81"
+          "b\2\x81"
+          "b\2\xff",
+          19, true, ENC_LISTPACK },
+        { "\x0d\0\0\0\2\0\x81"
+          "a\2\x81"
+          "b\3\xff",
+          13, false, ENC_LISTPACK },
+        { "\x1a\0\0\0\2\0\x8e"
+          "too long a one\xf\x81"
+          "b\2\xff",
+          26, true, ENC_HASHTABLE },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct value_ref h;

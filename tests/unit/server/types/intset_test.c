@@ -22,9 +22,13 @@ Test(intset, widens_with_its_members_and_never_narrows)
     expect_bytes(s, "0200000000000000");
     cr_assert(intset_add(&s, 5));
     cr_assert(intset_add(&s, -32768));
-    expect_bytes(s, "0200000002000000" "00800500");
+    expect_bytes(s, "0200000002000000"
+                    "00800500");
     cr_assert(intset_add(&s, 32768));
-    expect_bytes(s, "0400000003000000" "0080ffff" "05000000" "00800000");
+    expect_bytes(s, "0400000003000000"
+                    "0080ffff"
+                    "05000000"
+                    "00800000");
     cr_assert(intset_add(&s, INT64_MIN));
     cr_assert_eq(intset_bytes(s), INTSET_HEADER + 4 * 8);
     cr_assert_eq(intset_at(s, 0), INT64_MIN);
@@ -136,18 +140,18 @@ Test(intset, damaged_bytes_are_refused)
         { "", 0, false },
         { "\2\0\0\0\0\0\0", 7, false },
         { "\2\0\0\0\0\0\0\0", 8, true },
-        { "\3\0\0\0\0\0\0\0", 8, false },                 /* width */
+        { "\3\0\0\0\0\0\0\0", 8, false }, /* width */
         { "\0\0\0\0\0\0\0\0", 8, false },
         { "\2\0\0\0\1\0\0\0\5\0", 10, true },
-        { "\2\0\0\0\1\0\0\0\5\0\0", 11, false },          /* too long */
-        { "\2\0\0\0\2\0\0\0\5\0", 10, false },            /* too short */
+        { "\2\0\0\0\1\0\0\0\5\0\0", 11, false }, /* too long */
+        { "\2\0\0\0\2\0\0\0\5\0", 10, false },   /* too short */
         { "\2\0\0\0\2\0\0\0\5\0\6\0", 12, true },
-        { "\2\0\0\0\2\0\0\0\5\0\5\0", 12, false },        /* twice */
-        { "\2\0\0\0\2\0\0\0\6\0\5\0", 12, false },        /* order */
-        { "\2\0\0\0\2\0\0\0\xff\xff\5\0", 12, true },     /* -1, 5 */
+        { "\2\0\0\0\2\0\0\0\5\0\5\0", 12, false },    /* twice */
+        { "\2\0\0\0\2\0\0\0\6\0\5\0", 12, false },    /* order */
+        { "\2\0\0\0\2\0\0\0\xff\xff\5\0", 12, true }, /* -1, 5 */
         { "\2\0\0\0\2\0\0\0\5\0\xff\xff", 12, false },
-        { "\2\0\0\0\xff\xff\xff\xff\5\0", 10, false },    /* count */
-        { "\x8\0\0\0\0\0\0\x20\5\0", 10, false },         /* count * width wraps */
+        { "\2\0\0\0\xff\xff\xff\xff\5\0", 10, false }, /* count */
+        { "\x8\0\0\0\0\0\0\x20\5\0", 10, false },      /* count * width wraps */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         char *exact = malloc(cases[i].n + 1);

@@ -1,4 +1,5 @@
-/* Lists against a plain array of texts, in both encodings, at limits small enough that chunks split and merge all the time. */
+/* Lists against a plain array of texts, in both encodings, at limits small enough that chunks split and merge all the
+ * time. */
 #include "server/types/list.h"
 
 #include "model.h"
@@ -90,7 +91,8 @@ static void push(struct value_ref *list, struct texts *m, struct prng *r, const 
 
 static void insert(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits)
 {
-    struct text t = text_of_any_size(r), pivot = m->n ? text_new(text_bytes(m->v[prng_below(r, m->n)])) : text_random(r, 4);
+    struct text t = text_of_any_size(r),
+                pivot = m->n ? text_new(text_bytes(m->v[prng_below(r, m->n)])) : text_random(r, 4);
     struct bytes s = text_bytes(t);
     bool after = prng_below(r, 2);
     ptrdiff_t at = texts_find(m, text_bytes(pivot), 0, 1);
@@ -150,7 +152,8 @@ static void delete_some(struct value_ref *list, struct texts *m, struct prng *r,
         list_relax(list, limits);
 }
 
-static void change(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits, unsigned grow)
+static void change(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits,
+                   unsigned grow)
 {
     uint64_t pick = prng_below(r, 100);
     if (pick < grow)

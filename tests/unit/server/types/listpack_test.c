@@ -1,4 +1,5 @@
-/* Listpacks: the bytes are Redis', every change does what a plain list does, and damage is found. */
+/* Listpacks: the bytes are Redis', every change does what a plain list does, and damage is found.
+ */
 #include "server/types/listpack.h"
 
 #include "common/alloc.h"
@@ -79,7 +80,7 @@ Test(listpack, elements_have_their_smallest_form)
 /* Sizes of head and data where the back length grows, 16383 (3 bytes, not 2) among them. */
 Test(listpack, back_lengths_grow_where_redis_grows_them)
 {
-    static const size_t cases[][2] = { { 127, 1 },   { 128, 2 },     { 16382, 2 },     { 16383, 3 },
+    static const size_t cases[][2] = { { 127, 1 },   { 128, 2 },     { 16382, 2 },  { 16383, 3 },
                                        { 16384, 3 }, { 2097150, 3 }, { 2097151, 4 } };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         size_t size = cases[i][0], head = size <= 4097 ? 2 : 5, n = size - head;
@@ -246,9 +247,10 @@ static void drop_first(struct pair *s, uint32_t n)
 
 Test(listpack, random_changes_do_what_a_plain_list_does)
 {
-    static void (*const steps[])(struct pair *, struct prng *) = { do_insert, do_insert,  do_insert_pair, do_number,
-                                                                   do_replace, do_delete, do_find,        do_find,
-                                                                   do_split };
+    static void (*const steps[])(struct pair *,
+                                 struct prng *) = { do_insert, do_insert,  do_insert_pair,
+                                                    do_number, do_replace, do_delete,
+                                                    do_find,   do_find,    do_split };
     size_t used = memory();
     for (unsigned seed = 1; seed <= 30; seed++) {
         struct prng r;
@@ -311,21 +313,31 @@ Test(listpack, damaged_bytes_are_refused)
 {
     static const char *const cases[] = {
         "",
-        "0700000000",             /* no room for the header */
-        "070000000000fe",         /* no end */
-        "080000000000ff",         /* total too large */
-        "060000000000ff",         /* too small */
-        "080000000000ffff",       /* goes on behind the end */
-        "070000000100ff",         /* one element too few */
-        "090000000000" "0101ff",  /* one too many */
-        "090000000100" "0102ff",  /* wrong back length */
-        "0a0000000100" "828003ff", /* string cut by the end */
-        "080000000100" "c0ff",    /* integer cut by the end */
-        "0c0000000100" "f0ffffffffff", /* length 2^32 - 1 */
-        "0d0000000100" "f0ff000000" "00ff", /* length beyond the block */
-        "090000000100" "f501ff",  /* no such head */
-        "090000000100" "fe01ff",
-        "0a0000000200" "ff0001ff", /* an end in the middle */
+        "0700000000",       /* no room for the header */
+        "070000000000fe",   /* no end */
+        "080000000000ff",   /* total too large */
+        "060000000000ff",   /* too small */
+        "080000000000ffff", /* goes on behind the end */
+        "070000000100ff",   /* one element too few */
+        "090000000000"
+        "0101ff", /* one too many */
+        "090000000100"
+        "0102ff", /* wrong back length */
+        "0a0000000100"
+        "828003ff", /* string cut by the end */
+        "080000000100"
+        "c0ff", /* integer cut by the end */
+        "0c0000000100"
+        "f0ffffffffff", /* length 2^32 - 1 */
+        "0d0000000100"
+        "f0ff000000"
+        "00ff", /* length beyond the block */
+        "090000000100"
+        "f501ff", /* no such head */
+        "090000000100"
+        "fe01ff",
+        "0a0000000200"
+        "ff0001ff", /* an end in the middle */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         uint8_t buf[64];
@@ -344,7 +356,14 @@ Test(listpack, elements_in_larger_forms_are_brought_to_the_smallest)
     /* 5 as an int16, "12" as a string, "ab" with a 12-bit length, 1 as a 13-bit integer */
     uint8_t buf[64];
     struct lp_facts facts;
-    struct bytes b = unhex("19000000ffff" "f1050003" "82313203" "e002616204" "c00102" "0101" "ff", buf);
+    struct bytes b = unhex("19000000ffff"
+                           "f1050003"
+                           "82313203"
+                           "e002616204"
+                           "c00102"
+                           "0101"
+                           "ff",
+                           buf);
     buf[0] = (uint8_t)b.n;
     cr_assert(lp_validate(b, &facts));
     cr_assert_not(facts.canonical);

@@ -29,18 +29,33 @@ static inline struct text text_new(struct bytes b)
     return t;
 }
 
-/* A random element: numbers of all widths at their edges, texts that only look like numbers, strings around the lengths at
- * which forms change. `kinds` small keeps the number of different ones small, so that they meet again. */
+/* A random element: numbers of all widths at their edges, texts that only look like numbers,
+ * strings around the lengths at which forms change. `kinds` small keeps the number of different
+ * ones small, so that they meet again. */
 static inline struct text text_random(struct prng *r, unsigned kinds)
 {
-    static const size_t lengths[] = { 0, 1, 5, 12, 62, 63, 64, 65, 126, 127, 128, 4094, 4095, 4096 };
-    static const char *const odd[] = { "", "-0", "007", "+1", " 1", "1 ", "-", "9223372036854775808", "-9223372036854775809",
-                                       "9223372036854775807", "-9223372036854775808", "1e3", "0x10" };
+    static const size_t lengths[] = {
+        0, 1, 5, 12, 62, 63, 64, 65, 126, 127, 128, 4094, 4095, 4096
+    };
+    static const char *const odd[] = { "",
+                                       "-0",
+                                       "007",
+                                       "+1",
+                                       " 1",
+                                       "1 ",
+                                       "-",
+                                       "9223372036854775808",
+                                       "-9223372036854775809",
+                                       "9223372036854775807",
+                                       "-9223372036854775808",
+                                       "1e3",
+                                       "0x10" };
     char buf[64];
     uint64_t pick = prng_below(r, 100), k = prng_below(r, kinds);
     if (pick < 40) {
         unsigned bits = (unsigned)prng_below(r, 8);
-        int64_t edge = (int64_t)((uint64_t)1 << (bits == 7 ? 62 : bits * 8 + 4)) + (int64_t)k - (int64_t)kinds / 2;
+        int64_t edge = (int64_t)((uint64_t)1 << (bits == 7 ? 62 : bits * 8 + 4)) + (int64_t)k -
+                       (int64_t)kinds / 2;
         int n = snprintf(buf, sizeof(buf), "%lld", (long long)(prng_below(r, 2) ? edge : -edge));
         return text_new(bytes_of(buf, (size_t)n));
     }

@@ -6,12 +6,12 @@
 #include "model.h"
 #include "server/types/intset.h"
 
-static const struct types_limits defaults = {
-    .set_max_intset_entries = 512, .set_max_listpack_entries = 128, .set_max_listpack_value = 64
-};
-static const struct types_limits small = {
-    .set_max_intset_entries = 6, .set_max_listpack_entries = 10, .set_max_listpack_value = 12
-};
+static const struct types_limits defaults = { .set_max_intset_entries = 512,
+                                              .set_max_listpack_entries = 128,
+                                              .set_max_listpack_value = 64 };
+static const struct types_limits small = { .set_max_intset_entries = 6,
+                                           .set_max_listpack_entries = 10,
+                                           .set_max_listpack_value = 12 };
 
 static struct value_ref set_of(const struct types_limits *limits, const char *members)
 {
@@ -28,7 +28,8 @@ static struct value_ref set_of(const struct types_limits *limits, const char *me
 
 Test(set, changes_its_encoding_where_redis_does)
 {
-    static const struct types_limits l = { .set_max_intset_entries = 4, .set_max_listpack_entries = 4,
+    static const struct types_limits l = { .set_max_intset_entries = 4,
+                                           .set_max_listpack_entries = 4,
                                            .set_max_listpack_value = 5 };
     static const struct {
         const char *members;
@@ -88,7 +89,7 @@ Test(set, settles_as_an_intset_when_it_may)
         const char *members;
         enum value_encoding from, to;
     } cases[] = {
-        { "1 2 3", ENC_LISTPACK, ENC_INTSET },          { "1 2 x", ENC_LISTPACK, ENC_LISTPACK },
+        { "1 2 3", ENC_LISTPACK, ENC_INTSET },           { "1 2 x", ENC_LISTPACK, ENC_LISTPACK },
         { "1 2 3 4 5 6 7", ENC_LISTPACK, ENC_LISTPACK }, { "1 2 3", ENC_HASHTABLE, ENC_INTSET },
         { "1 2 -0", ENC_HASHTABLE, ENC_HASHTABLE },
     };
@@ -246,7 +247,8 @@ static void do_probe(struct pair *s, struct prng *r)
     }
     set_walk_begin(&w, other);
     while (set_walk_batch(&w, &b)) {
-        uint32_t which = (uint32_t)prng_u64(r) & SET_BATCH_ALL(&b), there = set_probe(s->set, &b, which);
+        uint32_t which = (uint32_t)prng_u64(r) & SET_BATCH_ALL(&b),
+                 there = set_probe(s->set, &b, which);
         for (unsigned i = 0; i < b.n; i++) {
             char scratch[ELEMENT_SCRATCH];
             bool is = texts_find(&s->model, element_text(&b.member[i], scratch), 0, 1) >= 0;
@@ -284,7 +286,8 @@ static void do_merge(struct pair *s, struct prng *r)
 static void run(const struct types_limits *limits, unsigned seed, int rounds)
 {
     static void (*const steps[])(struct pair *, struct prng *) = {
-        do_add, do_add, do_add, do_add, do_remove, do_remove, do_random, do_pick, do_scan, do_copy, do_probe, do_merge,
+        do_add,    do_add,  do_add,  do_add,  do_remove, do_remove,
+        do_random, do_pick, do_scan, do_copy, do_probe,  do_merge,
     };
     struct prng r;
     struct pair s = { .set = set_new(), .limits = limits };
@@ -319,7 +322,8 @@ static struct value_ref large(unsigned n)
     struct value_ref set = set_new();
     char text[32];
     for (unsigned i = 0; i < n; i++)
-        set_add(&set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", i)), &defaults);
+        set_add(&set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", i)),
+                &defaults);
     return set;
 }
 
@@ -329,7 +333,9 @@ Test(set, memory_is_exact_for_every_size)
     struct value_ref set = set_new();
     for (unsigned i = 0; i < 3000; i++) {
         char text[32];
-        set_add(&set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "%u%s", i, i > 600 ? "x" : "")), &defaults);
+        set_add(&set,
+                bytes_of(text, (size_t)snprintf(text, sizeof(text), "%u%s", i, i > 600 ? "x" : "")),
+                &defaults);
         if (i % 50 == 0 && !WITH_ASAN)
             cr_assert_eq(set_value_ops.memory(set.object, set.enc, 0), mem_used() - used);
     }
@@ -369,9 +375,13 @@ Test(set, a_scan_sees_what_stays_while_the_set_grows_and_shrinks)
         cursor = set_scan(set, cursor, mark, seen);
         for (unsigned k = 0; k < 5; k++, round++) {
             if (round < 3 * N)
-                set_add(&set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", N + round)), &defaults);
+                set_add(
+                    &set,
+                    bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", N + round)),
+                    &defaults);
             if (round % 8 && round < N)
-                set_remove(&set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", round)));
+                set_remove(
+                    &set, bytes_of(text, (size_t)snprintf(text, sizeof(text), "member:%u", round)));
         }
     } while (cursor);
     for (unsigned i = 0; i < N; i += 8)
@@ -423,8 +433,9 @@ Test(set, members_are_chosen_evenly)
 
 Test(set, gathered_members_make_a_set_of_the_encoding_that_adding_makes)
 {
-    static const char *const cases[] = { "", "1 2 3", "1 2 3 4 5 6 7", "a b", "1 2 a",
-                                         "a b c d e f g h i j", "a b c d e f g h i j k" };
+    static const char *const cases[] = {
+        "", "1 2 3", "1 2 3 4 5 6 7", "a b", "1 2 a", "a b c d e f g h i j", "a b c d e f g h i j k"
+    };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct value_ref members = set_of(&defaults, cases[i]), expect = set_of(&small, cases[i]);
         struct set_gather g = { 0 };
@@ -458,16 +469,29 @@ Test(set, payloads_are_checked_and_brought_to_the_encoding_of_the_limits)
         { "\2\0\0\0\2\0\0\0\5\0\6\0", 12, false, true, ENC_INTSET },
         { "\2\0\0\0\2\0\0\0\6\0\5\0", 12, false, false, ENC_INTSET },
         { "\2\0\0\0\7\0\0\0\1\0\2\0\3\0\4\0\5\0\6\0\7\0", 22, false, true, ENC_HASHTABLE },
-        { "\x0d\0\0\0\2\0\x81" "a\2\x81" "b\2\xff", 13, true, true, ENC_LISTPACK },
-        { "\x0d\0\0\0\2\0\x81" "a\2\x81" "a\2\xff", 13, true, false, ENC_LISTPACK },
-        { "\x0d\0\0\0\2\0\x81" "1\2\1\1\xff\xff\xff", 13, true, false, ENC_LISTPACK },
-        { "\x0c\0\0\0\2\0\x81" "1\2\1\1\xff", 12, true, false, ENC_LISTPACK }, /* "1" and 1 */
-        { "\x17\0\0\0\1\0\x8e" "too long a one\xf\xff", 23, true, true, ENC_HASHTABLE },
+        { "\x0d\0\0\0\2\0\x81"
+          "a\2\x81"
+          "b\2\xff",
+          13, true, true, ENC_LISTPACK },
+        { "\x0d\0\0\0\2\0\x81"
+          "a\2\x81"
+          "a\2\xff",
+          13, true, false, ENC_LISTPACK },
+        { "\x0d\0\0\0\2\0\x81"
+          "1\2\1\1\xff\xff\xff",
+          13, true, false, ENC_LISTPACK },
+        { "\x0c\0\0\0\2\0\x81"
+          "1\2\1\1\xff",
+          12, true, false, ENC_LISTPACK }, /* "1" and 1 */
+        { "\x17\0\0\0\1\0\x8e"
+          "too long a one\xf\xff",
+          23, true, true, ENC_HASHTABLE },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct value_ref set = { NULL, ENC_RAW };
         struct bytes b = bytes_of(cases[i].bytes, cases[i].n);
-        bool ok = cases[i].listpack ? set_load_listpack(b, &small, &set) : set_load_intset(b, &small, &set);
+        bool ok = cases[i].listpack ? set_load_listpack(b, &small, &set)
+                                    : set_load_intset(b, &small, &set);
         cr_expect_eq(ok, cases[i].ok, "case %zu", i);
         if (ok) {
             cr_expect_eq(set.enc, cases[i].enc, "case %zu", i);

@@ -65,8 +65,10 @@ static void done(struct model *m)
 
 static double random_score(struct prng *r)
 {
-    static const double odd[] = { INFINITY, -INFINITY, 0.1, -0.0, 0, 1e300, -1e-300, 1e17, 9007199254740993.0, 4611686018427387904.0,
-                                  1.5, 3.14159265358979 };
+    static const double odd[] = {
+        INFINITY, -INFINITY,       0.1, -0.0, 0, 1e300, -1e-300, 1e17, 9007199254740993.0, 4611686018427387904.0,
+        1.5,      3.14159265358979
+    };
     if (prng_below(r, 4) == 0)
         return odd[prng_below(r, sizeof(odd) / sizeof(*odd))];
     return (double)prng_below(r, 20) - 10;
@@ -145,7 +147,9 @@ static enum zset_added expected(const struct model *m, ptrdiff_t at, double *sco
 
 static void add(struct value_ref *zset, struct model *m, struct prng *r, const struct types_limits *limits)
 {
-    static const unsigned flags[] = { 0, 0, 0, ZSET_NX, ZSET_XX, ZSET_GT, ZSET_LT, ZSET_INCR, ZSET_INCR | ZSET_GT, ZSET_XX | ZSET_LT };
+    static const unsigned flags[] = {
+        0, 0, 0, ZSET_NX, ZSET_XX, ZSET_GT, ZSET_LT, ZSET_INCR, ZSET_INCR | ZSET_GT, ZSET_XX | ZSET_LT
+    };
     struct text name = text_random(r, 300);
     unsigned f = flags[prng_below(r, sizeof(flags) / sizeof(*flags))];
     double score = random_score(r), got = 42, want = score;
@@ -246,6 +250,13 @@ Test(zset, becomes_a_skiplist_at_the_limits)
         cr_expect_eq(zset.enc, cases[i].enc, "%zu", i);
         zset_free(zset);
     }
+    struct value_ref two = zset_of(2, &defaults);
+    zset_expect(&two, 128, 64, &defaults);
+    cr_expect_eq(two.enc, ENC_LISTPACK);
+    zset_expect(&two, 1, 65, &defaults);
+    cr_expect_eq(two.enc, ENC_SKIPLIST);
+    cr_expect_eq(zset_count(two), 2);
+    zset_free(two);
     for (unsigned n = 126; n < 132; n++) {
         struct value_ref zset = zset_of(n, &defaults);
         cr_expect_eq(zset.enc, n <= 128 ? ENC_LISTPACK : ENC_SKIPLIST);
@@ -351,14 +362,14 @@ Test(zset, picks_different_members_and_scans_all)
 
 Test(zset, is_built_from_members_in_any_order)
 {
-    for (unsigned n = 0; n < 300; n += 43) {
+    for (unsigned n = 0; n < 900; n += 43) {
         struct zset_build b;
         struct model m = { 0 };
         struct prng r;
         prng_init(&r, n);
         zset_build_begin(&b, 0);
         while (m.n < n) {
-            struct text name = text_random(&r, 500);
+            struct text name = text_random(&r, 3000);
             uint64_t hash = hash_bytes(text_bytes(name));
             void *item = zset_build_find(&b, hash, text_bytes(name));
             cr_assert_eq(item != NULL, find(&m, text_bytes(name)) >= 0);

@@ -117,7 +117,8 @@ static double random_score(struct prng *r, unsigned kinds)
     return (double)prng_below(r, kinds) - kinds / 2.0;
 }
 
-static void change(struct ztree *t, struct model *m, struct prng *r, unsigned kinds, unsigned grow, unsigned long long id)
+static void change(struct ztree *t, struct model *m, struct prng *r, unsigned kinds, unsigned grow,
+                   unsigned long long id)
 {
     uint64_t pick = prng_below(r, 100);
     if (m->n == 0 || pick < grow) {
