@@ -77,8 +77,16 @@ static int by_text(const void *a, const void *b)
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-/* Sorted, a text comes right before those that begin with it: comparing neighbours finds an overlap, if there is one, however
- * many prefixes are given. Giving again what the client has is fine. */
+/* In the order in which they were given; the client's own is the second. */
+static bool refuse_pair(struct call *c, const struct candidate *a, const struct candidate *b)
+{
+    const struct candidate *first = a->place >= 0 && (b->place < 0 || a->place < b->place) ? a : b;
+    const struct candidate *other = first == a ? b : a;
+    return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
+}
+
+/* Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is all that has
+ * to be looked at, however many prefixes there are. Giving again what the client has is fine. */
 static bool prefixes_fit(struct call *c, const struct request *r)
 {
     const struct client_tracking *t = c->client->tracking;
@@ -91,14 +99,19 @@ static bool prefixes_fit(struct call *c, const struct request *r)
         all[n++] = (struct candidate){ r->prefixes[i], i };
     if (n)
         qsort(all, n, sizeof(*all), by_text);
-    for (size_t i = 1; i < n; i++) {
-        const struct candidate *a = &all[i - 1], *b = &all[i];
-        bool again = a->place < 0 && bytes_eq(a->text, b->text);
-        if (again || !overlap(a->text, b->text))
-            continue;
-        const struct candidate *first = a->place >= 0 && (b->place < 0 || a->place < b->place) ? a : b;
-        const struct candidate *other = first == a ? b : a;
-        return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
+    const struct candidate **begins = arena_array(c->arena, most, sizeof(*begins));
+    size_t depth = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct candidate *b = &all[i];
+        while (depth && !overlap(begins[depth - 1]->text, b->text))
+            depth--;
+        size_t at = depth;
+        if (at && begins[at - 1]->place < 0 && bytes_eq(begins[at - 1]->text, b->text))
+            at--; /* given again */
+        const struct candidate *a = at ? begins[at - 1] : NULL;
+        if (a && (a->place >= 0 || b->place >= 0))
+            return refuse_pair(c, a, b);
+        begins[depth++] = b;
     }
     return true;
 }

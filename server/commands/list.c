@@ -1,4 +1,5 @@
-/* Lists: pushing, popping, reading by index. list_more.c changes them inside and moves elements, list_block.c waits. */
+/* Lists: pushing, popping, reading by index. list_more.c changes them inside and moves elements,
+ * list_block.c waits. */
 #include "server/commands/list_cmd.h"
 
 bool arg_list_end(struct call *c, int i, enum list_end *ret_end)
@@ -33,7 +34,8 @@ static void push(struct call *c, enum list_end end, bool only_existing)
     else
         ks_add_object(c->db, key, TYPE_LIST, list.enc, list.object);
     reply_int(c, (int64_t)list_count(list));
-    changed_elements(c, key, NOTIFY_LIST, end == LIST_HEAD ? "lpush" : "rpush", (uint64_t)c->argc - 2);
+    changed_elements(c, key, NOTIFY_LIST, end == LIST_HEAD ? "lpush" : "rpush",
+                     (uint64_t)c->argc - 2);
     key_ready(c, key);
 }
 

@@ -1,5 +1,5 @@
-/* Lists: the forms that wait when there is nothing to pop. A client that was woken runs its command again from here;
- * what it changed is stated as the form that does not wait. */
+/* Lists: the forms that wait when there is nothing to pop. A client that was woken runs its command
+ * again from here; what it changed is stated as the form that does not wait. */
 #include "server/commands/list_cmd.h"
 
 static void effect_pop(struct call *c, struct bytes key, enum list_end end)
@@ -8,7 +8,8 @@ static void effect_pop(struct call *c, struct bytes key, enum list_end end)
     effect_replace(c, 2, argv);
 }
 
-/* The first key that has something is served; a key of another type is an error even behind others that are empty. */
+/* The first key that has something is served; a key of another type is an error even behind others
+ * that are empty. */
 static void blocking_pop(struct call *c, enum list_end end)
 {
     msec_t deadline;
@@ -43,7 +44,8 @@ static void cmd_brpop(struct call *c)
 }
 
 /* Moves or waits. False when nothing was moved. */
-static bool blocking_move(struct call *c, enum list_end from_end, enum list_end to_end, msec_t deadline)
+static bool blocking_move(struct call *c, enum list_end from_end, enum list_end to_end,
+                          msec_t deadline)
 {
     struct entry *source;
     if (!write_typed(c, c->argv[1], TYPE_LIST, &source))
@@ -64,7 +66,8 @@ static void cmd_blmove(struct call *c)
 {
     enum list_end from_end, to_end;
     msec_t deadline;
-    if (!arg_list_end(c, 3, &from_end) || !arg_list_end(c, 4, &to_end) || !arg_timeout(c, 5, &deadline))
+    if (!arg_list_end(c, 3, &from_end) || !arg_list_end(c, 4, &to_end) ||
+        !arg_timeout(c, 5, &deadline))
         return;
     if (blocking_move(c, from_end, to_end, deadline)) {
         struct bytes argv[5] = { BYTES("LMOVE"), c->argv[1], c->argv[2],

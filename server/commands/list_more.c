@@ -1,5 +1,5 @@
-/* Lists: changing them inside (LINSERT, LREM, LTRIM), finding elements (LPOS), moving elements between lists (LMOVE),
- * and popping from the first of several (LMPOP). */
+/* Lists: changing them inside (LINSERT, LREM, LTRIM), finding elements (LPOS), moving elements
+ * between lists (LMOVE), and popping from the first of several (LMPOP). */
 #include "common/arena.h"
 #include "common/num.h"
 #include "server/commands/list_cmd.h"
@@ -23,7 +23,8 @@ static void cmd_linsert(struct call *c)
     }
     struct value_ref list = ref_of(e);
     list_expect(&list, &c->argv[4], 1, c->limits);
-    bool inserted = list_insert(&list, c->argv[3], after, c->argv[4], c->blobs ? c->blobs[4] : NULL, c->limits);
+    bool inserted =
+        list_insert(&list, c->argv[3], after, c->argv[4], c->blobs ? c->blobs[4] : NULL, c->limits);
     ref_store(e, list);
     if (!inserted) {
         reply_int(c, -1);
@@ -34,8 +35,8 @@ static void cmd_linsert(struct call *c)
 }
 
 /* Elements are gone from anywhere in the list; `n` of them. */
-static void removed(struct call *c, struct bytes key, struct entry *e, struct value_ref list, const char *event,
-                    uint64_t n)
+static void removed(struct call *c, struct bytes key, struct entry *e, struct value_ref list,
+                    const char *event, uint64_t n)
 {
     bool empty = list_count(list) == 0;
     if (!empty)
@@ -107,9 +108,9 @@ static bool parse_lpos(struct call *c, struct pos_args *a)
             if (!arg_i64_range(c, i + 1, -INT64_MAX, INT64_MAX, &a->rank))
                 return false;
             if (a->rank == 0) {
-                reply_error(
-                    c, "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use "
-                       "negative to start from the end of the list");
+                reply_error(c, "ERR RANK can't be zero: use 1 to start from the first match, 2 "
+                               "from the second ... or use "
+                               "negative to start from the end of the list");
                 return false;
             }
         } else if (i + 1 < c->argc && arg_is(c, i, "COUNT")) {
@@ -171,8 +172,8 @@ static void cmd_lpos(struct call *c)
 /* ---- moving ---- */
 
 /* Puts the element at an end of the list `to`, which is made when it is not there. */
-static void push_moved(struct call *c, struct entry *e, struct bytes to, enum list_end end, struct bytes s,
-                       struct blob *blob)
+static void push_moved(struct call *c, struct entry *e, struct bytes to, enum list_end end,
+                       struct bytes s, struct blob *blob)
 {
     struct value_ref list = e ? ref_of(e) : list_new();
     list_expect(&list, &s, 1, c->limits);
@@ -186,8 +187,8 @@ static void push_moved(struct call *c, struct entry *e, struct bytes to, enum li
     key_ready(c, to);
 }
 
-void list_move(struct call *c, struct entry *source, struct bytes from, struct bytes to, enum list_end from_end,
-               enum list_end to_end)
+void list_move(struct call *c, struct entry *source, struct bytes from, struct bytes to,
+               enum list_end from_end, enum list_end to_end)
 {
     struct entry *target;
     struct element element;
@@ -197,7 +198,8 @@ void list_move(struct call *c, struct entry *source, struct bytes from, struct b
     list_get(list, from_end == LIST_HEAD ? 0 : -1, &element);
     struct blob *blob = element.blob ? blob_ref(element.blob) : NULL;
     char scratch[ELEMENT_SCRATCH];
-    struct bytes s = blob ? blob_bytes(blob) : arena_copy(c->arena, element_text(&element, scratch));
+    struct bytes s =
+        blob ? blob_bytes(blob) : arena_copy(c->arena, element_text(&element, scratch));
     list_delete(&list, from_end == LIST_HEAD ? 0 : list_count(list) - 1, 1);
     ref_store(source, list);
     push_moved(c, target, to, to_end, s, blob);
@@ -207,7 +209,8 @@ void list_move(struct call *c, struct entry *source, struct bytes from, struct b
         reply_bulk(c, s);
     blob_unref(blob);
     source = ks_find(c->db, from,
-                     KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY | KS_EXPIRED_TOO); /* the push may move entries */
+                     KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY |
+                         KS_EXPIRED_TOO); /* the push may move entries */
     list_popped(c, from, source, from_end, 1);
 }
 
@@ -252,7 +255,8 @@ bool list_mpop(struct call *c, const struct mpop_args *a)
         reply_bulk(c, a->keys[i]);
         reply_array(c, (int64_t)n);
         list_pop(c, a->keys[i], e, a->last ? LIST_TAIL : LIST_HEAD, n);
-        struct bytes argv[3] = { a->last ? BYTES("RPOP") : BYTES("LPOP"), a->keys[i], effect_i64(c, (int64_t)n) };
+        struct bytes argv[3] = { a->last ? BYTES("RPOP") : BYTES("LPOP"), a->keys[i],
+                                 effect_i64(c, (int64_t)n) };
         effect_replace(c, 3, argv);
         return true;
     }

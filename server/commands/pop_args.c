@@ -35,7 +35,9 @@ bool arg_mpop(struct call *c, int at, const char *first, const char *last, struc
         return false;
     }
     int where = at + 1 + (int)n;
-    *a = (struct mpop_args){ .keys = c->argv + at + 1, .n = (int)n, .last = arg_is(c, where, last), .count = 0 };
+    *a = (struct mpop_args){
+        .keys = c->argv + at + 1, .n = (int)n, .last = arg_is(c, where, last), .count = 0
+    };
     if (!a->last && !arg_is(c, where, first)) {
         reply_syntax_error(c);
         return false;

@@ -1,4 +1,5 @@
-/* Arguments of the commands that pop elements: counts, and the tail of LMPOP, ZMPOP and their waiting forms. */
+/* Arguments of the commands that pop elements: counts, and the tail of LMPOP, ZMPOP and their
+ * waiting forms. */
 #pragma once
 
 #include "server/call.h"
@@ -12,6 +13,7 @@ struct mpop_args {
     bool last; /* RIGHT or MAX */
     int64_t count;
 };
-/* numkeys key .. where [COUNT n] from argument `at` on; `first` and `last` are the words for the ends. False after an
- * error reply. */
-bool arg_mpop(struct call *, int at, const char *first, const char *last, struct mpop_args *ret_args);
+/* numkeys key .. where [COUNT n] from argument `at` on; `first` and `last` are the words for the
+ * ends. False after an error reply. */
+bool arg_mpop(struct call *, int at, const char *first, const char *last,
+              struct mpop_args *ret_args);

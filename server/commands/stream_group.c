@@ -125,12 +125,16 @@ static bool group_of_args(struct call *c, struct stream **ret_stream, struct str
     return false;
 }
 
-/* $ is the last ID of the stream. */
-static bool arg_group_id(struct call *c, int i, const struct stream *s, struct stream_id *ret_id)
+/* $ is the last ID of the stream; SETID, unlike CREATE, takes - and + too. */
+static bool arg_group_id(struct call *c, int i, const struct stream *s, bool create, struct stream_id *ret_id)
 {
-    if (!bytes_eq(c->argv[i], BYTES("$")))
+    struct bytes id = c->argv[i];
+    if (!create && (bytes_eq(id, BYTES("-")) || bytes_eq(id, BYTES("+"))))
+        *ret_id = *id.p == '-' ? STREAM_ID_MIN : STREAM_ID_MAX;
+    else if (bytes_eq(id, BYTES("$")))
+        *ret_id = s ? s->last : STREAM_ID_MIN;
+    else
         return arg_stream_id(c, i, 0, ret_id);
-    *ret_id = s ? s->last : STREAM_ID_MIN;
     return true;
 }
 
@@ -139,7 +143,7 @@ static void cmd_xgroup_create(struct call *c)
     struct group_args a;
     struct stream *s;
     struct stream_id id;
-    if (!parse_group_options(c, true, &a) || !group_stream(c, a.make_stream, &s) || !arg_group_id(c, 4, s, &id))
+    if (!parse_group_options(c, true, &a) || !group_stream(c, a.make_stream, &s) || !arg_group_id(c, 4, s, true, &id))
         return;
     if (!s) {
         s = stream_new();
@@ -159,7 +163,7 @@ static void cmd_xgroup_setid(struct call *c)
     struct stream *s;
     struct stream_group *g;
     struct stream_id id;
-    if (!parse_group_options(c, false, &a) || !group_of_args(c, &s, &g) || !arg_group_id(c, 4, s, &id))
+    if (!parse_group_options(c, false, &a) || !group_of_args(c, &s, &g) || !arg_group_id(c, 4, s, false, &id))
         return;
     g->last = id;
     g->entries_read = a.entries_read;

@@ -1,4 +1,5 @@
-/* Sorted sets: members and their scores. Ranges are zset_range.c, popping is zset_pop.c, algebra zset_store.c. */
+/* Sorted sets: members and their scores. Ranges are zset_range.c, popping is zset_pop.c, algebra
+ * zset_store.c. */
 #include "server/commands/zset_cmd.h"
 
 #include <stdio.h>
@@ -24,7 +25,8 @@ void reply_member(struct call *c, const struct element *member, double score, bo
     resp_double(c->w, score);
 }
 
-void reply_members(struct call *c, struct value_ref zset, uint64_t rank, uint64_t n, bool backwards, bool with_scores)
+void reply_members(struct call *c, struct value_ref zset, uint64_t rank, uint64_t n, bool backwards,
+                   bool with_scores)
 {
     struct zset_walk w;
     struct element member;
@@ -36,8 +38,8 @@ void reply_members(struct call *c, struct value_ref zset, uint64_t rank, uint64_
         reply_member(c, &member, score, with_scores);
 }
 
-void zset_removed(struct call *c, struct bytes key, struct entry *e, struct value_ref now, const char *event,
-                  uint64_t n)
+void zset_removed(struct call *c, struct bytes key, struct entry *e, struct value_ref now,
+                  const char *event, uint64_t n)
 {
     ref_store(e, now);
     bool empty = zset_count(now) == 0;
@@ -119,12 +121,13 @@ struct add_result {
     bool nan;
 };
 
-static struct add_result add_members(struct call *c, struct value_ref *zset, const struct add_args *a,
-                                     const double *scores)
+static struct add_result add_members(struct call *c, struct value_ref *zset,
+                                     const struct add_args *a, const double *scores)
 {
     struct add_result r = { 0 };
     for (int i = 0; i < a->pairs; i++) {
-        switch (zset_add(zset, scores[i], c->argv[a->at + 2 * i + 1], a->flags, c->limits, &r.score)) {
+        switch (
+            zset_add(zset, scores[i], c->argv[a->at + 2 * i + 1], a->flags, c->limits, &r.score)) {
         case ZSET_ADDED:
             r.added++;
             break;
@@ -162,7 +165,8 @@ static void add(struct call *c, const struct add_args *a)
     double few[FEW];
     struct bytes key = c->argv[1];
     struct entry *e;
-    double *scores = a->pairs <= FEW ? few : arena_array(c->arena, (size_t)a->pairs, sizeof(*scores));
+    double *scores =
+        a->pairs <= FEW ? few : arena_array(c->arena, (size_t)a->pairs, sizeof(*scores));
     if (!parse_scores(c, a, scores) || !write_typed(c, key, TYPE_ZSET, &e))
         return;
     struct add_result r = { 0 };
@@ -179,7 +183,8 @@ static void add(struct call *c, const struct add_args *a)
     }
     reply_added(c, a, &r);
     if (r.added || r.updated) {
-        changed_elements(c, key, NOTIFY_ZSET, a->flags & ZSET_INCR ? "zincr" : "zadd", (uint64_t)(r.added + r.updated));
+        changed_elements(c, key, NOTIFY_ZSET, a->flags & ZSET_INCR ? "zincr" : "zadd",
+                         (uint64_t)(r.added + r.updated));
         key_ready(c, key);
     }
 }
@@ -370,8 +375,8 @@ struct scanned {
     enum value_encoding enc;
 };
 
-/* Scores are bulks in RESP3 too. Those of a large set come with 17 digits: of all replies Redis prints only this one
- * so. */
+/* Scores are bulks in RESP3 too. Those of a large set come with 17 digits: of all replies Redis
+ * prints only this one so. */
 static void visit_scanned(void *ctx, const struct element *member, double score)
 {
     struct scanned *z = ctx;
@@ -399,7 +404,7 @@ static void cmd_zscan(struct call *c)
     scan_end(&z.s, cursor);
 }
 
-#define ADDS (CMD_WRITE | CMD_DENY_OOM | CMD_FAST)
+#define ADDS  (CMD_WRITE | CMD_DENY_OOM | CMD_FAST)
 #define READS (CMD_READ | CMD_FAST)
 const struct command zset_add_commands[] = {
     { "zadd", cmd_zadd, -4, ADDS, KEY_1, NULL },

@@ -1,5 +1,5 @@
-/* Sorted sets: popping, or waiting for something to pop. A client that was woken runs its command again from here; what
- * it changed is stated as the form that does not wait. */
+/* Sorted sets: popping, or waiting for something to pop. A client that was woken runs its command
+ * again from here; what it changed is stated as the form that does not wait. */
 #include "server/commands/zset_cmd.h"
 
 static void blocking_pop(struct call *c, bool max)

@@ -7,7 +7,8 @@ static uint64_t at_most(const struct entry *e, int64_t n)
     return (uint64_t)n < count ? (uint64_t)n : count;
 }
 
-void zset_pop(struct call *c, struct bytes key, struct entry *e, bool max, uint64_t n, enum pairs form)
+void zset_pop(struct call *c, struct bytes key, struct entry *e, bool max, uint64_t n,
+              enum pairs form)
 {
     struct value_ref zset = ref_of(e);
     uint64_t count = zset_count(zset);
@@ -21,7 +22,8 @@ void zset_pop(struct call *c, struct bytes key, struct entry *e, bool max, uint6
         reply_element(c->w, &member);
         resp_double(c->w, score);
     }
-    zset_remove_span(&zset, max ? (struct zset_span){ count - n, count } : (struct zset_span){ 0, n });
+    zset_remove_span(&zset,
+                     max ? (struct zset_span){ count - n, count } : (struct zset_span){ 0, n });
     zset_removed(c, key, e, zset, max ? "zpopmax" : "zpopmin", n);
 }
 
@@ -70,7 +72,8 @@ bool zset_mpop(struct call *c, const struct mpop_args *a)
         reply_bulk(c, a->keys[i]);
         reply_array(c, (int64_t)n);
         zset_pop(c, a->keys[i], e, a->last, n, PAIRS_NESTED);
-        struct bytes argv[3] = { a->last ? BYTES("ZPOPMAX") : BYTES("ZPOPMIN"), a->keys[i], effect_i64(c, (int64_t)n) };
+        struct bytes argv[3] = { a->last ? BYTES("ZPOPMAX") : BYTES("ZPOPMIN"), a->keys[i],
+                                 effect_i64(c, (int64_t)n) };
         effect_replace(c, 3, argv);
         return true;
     }

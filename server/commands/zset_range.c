@@ -1,5 +1,5 @@
-/* Sorted sets: ranges by rank, score and name. Every form is first a span of ranks, then LIMIT cuts it, then it is
- * replied, stored, counted or removed. */
+/* Sorted sets: ranges by rank, score and name. Every form is first a span of ranks, then LIMIT cuts
+ * it, then it is replied, stored, counted or removed. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@
 
 /* ---- bounds ---- */
 
-/* Redis reads bounds with strtod: leading spaces, nothing at all (0), values that are too large (infinite) or too small
- * (0), and whatever comes behind a NUL byte. */
+/* Redis reads bounds with strtod: leading spaces, nothing at all (0), values that are too large
+ * (infinite) or too small (0), and whatever comes behind a NUL byte. */
 static bool parse_loosely(struct bytes s, double *ret_v)
 {
     char *text = mem_alloc(s.n + 1), *end;
@@ -94,8 +94,8 @@ struct range {
     struct zset_lex_range names;
 };
 
-static bool parse_range_options(struct call *c, int at, bool store, enum range_by fixed, bool fixed_direction,
-                                struct range *r)
+static bool parse_range_options(struct call *c, int at, bool store, enum range_by fixed,
+                                bool fixed_direction, struct range *r)
 {
     for (int i = at; i < c->argc; i++) {
         if (!store && arg_is(c, i, "WITHSCORES")) {
@@ -119,9 +119,10 @@ static bool parse_range_options(struct call *c, int at, bool store, enum range_b
     return true;
 }
 
-/* Reads bounds at argument `at` and options behind them. A direction or kind that the command's name fixes is not
- * BY_AUTO. */
-static bool parse_range(struct call *c, int at, bool store, enum range_by by, bool fixed_direction, struct range *r)
+/* Reads bounds at argument `at` and options behind them. A direction or kind that the command's
+ * name fixes is not BY_AUTO. */
+static bool parse_range(struct call *c, int at, bool store, enum range_by by, bool fixed_direction,
+                        struct range *r)
 {
     r->by = by;
     r->limit = -1;
@@ -130,18 +131,21 @@ static bool parse_range(struct call *c, int at, bool store, enum range_by by, bo
     if (r->by == BY_AUTO)
         r->by = BY_RANK;
     if (r->limited && r->limit != -1 && r->by == BY_RANK) {
-        reply_error(c, "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+        reply_error(c, "ERR syntax error, LIMIT is only supported in combination with either "
+                       "BYSCORE or BYLEX");
         return false;
     }
     if (r->with_scores && r->by == BY_LEX) {
         reply_error(c, "ERR syntax error, WITHSCORES not supported in combination with BYLEX");
         return false;
     }
-    /* Backwards the first bound is the greater one, but ranks are always counted from where the walk begins. */
+    /* Backwards the first bound is the greater one, but ranks are always counted from where the
+     * walk begins. */
     int min = r->backwards && r->by != BY_RANK ? at + 1 : at, max = min == at ? at + 1 : at;
     if (r->by == BY_RANK)
         return arg_i64(c, at, &r->from) && arg_i64(c, at + 1, &r->to);
-    return r->by == BY_SCORE ? arg_score_range(c, min, max, &r->scores) : arg_lex_range(c, min, max, &r->names);
+    return r->by == BY_SCORE ? arg_score_range(c, min, max, &r->scores)
+                             : arg_lex_range(c, min, max, &r->names);
 }
 
 /* What part of the set is meant, in ascending ranks. */
@@ -170,7 +174,8 @@ static void range(struct call *c, enum range_by by, bool fixed_direction, bool b
 {
     struct range r = { .backwards = backwards };
     struct entry *e;
-    if (!parse_range(c, 2, false, by, fixed_direction, &r) || !read_typed(c, c->argv[1], TYPE_ZSET, &e))
+    if (!parse_range(c, 2, false, by, fixed_direction, &r) ||
+        !read_typed(c, c->argv[1], TYPE_ZSET, &e))
         return;
     if (!e) {
         reply_array(c, 0);
@@ -178,7 +183,8 @@ static void range(struct call *c, enum range_by by, bool fixed_direction, bool b
     }
     struct zset_span s = find_range(ref_of(e), &r);
     reply_members_head(c, (int64_t)(s.to - s.from), r.with_scores);
-    reply_members(c, ref_of(e), r.backwards ? s.to - 1 : s.from, s.to - s.from, r.backwards, r.with_scores);
+    reply_members(c, ref_of(e), r.backwards ? s.to - 1 : s.from, s.to - s.from, r.backwards,
+                  r.with_scores);
 }
 
 static void cmd_zrange(struct call *c)

@@ -1,5 +1,5 @@
-/* Sorted sets: unions, intersections and differences of sorted sets and sets (whose members have the score 1), replied,
- * counted or stored. Results are collected in a table and sorted once. */
+/* Sorted sets: unions, intersections and differences of sorted sets and sets (whose members have
+ * the score 1), replied, counted or stored. Results are collected in a table and sorted once. */
 #include <math.h>
 
 #include "common/arena.h"
@@ -90,11 +90,12 @@ static void source_walk_begin(struct source_walk *w, const struct source *s)
 }
 
 /* Integers are printed into `scratch`. */
-static bool source_walk_next(struct source_walk *w, char scratch[ELEMENT_SCRATCH], struct bytes *ret_member,
-                             double *ret_score)
+static bool source_walk_next(struct source_walk *w, char scratch[ELEMENT_SCRATCH],
+                             struct bytes *ret_member, double *ret_score)
 {
     struct element e;
-    if (w->none || !(w->plain ? set_walk_next(&w->set, &e) : zset_walk_next(&w->zset, &e, ret_score)))
+    if (w->none ||
+        !(w->plain ? set_walk_next(&w->set, &e) : zset_walk_next(&w->zset, &e, ret_score)))
         return false;
     if (w->plain)
         *ret_score = 1;
@@ -102,7 +103,8 @@ static bool source_walk_next(struct source_walk *w, char scratch[ELEMENT_SCRATCH
     return true;
 }
 
-/* The smallest first, as Redis does it: the order in which scores are added shows in their last digits. */
+/* The smallest first, as Redis does it: the order in which scores are added shows in their last
+ * digits. */
 static void sort_sources(struct algebra *a)
 {
     for (int i = 1; i < a->n; i++) {
@@ -173,7 +175,8 @@ static bool parse_algebra(struct call *c, int at, enum operation op, bool store,
             if (!parse_weights(c, i + 1, a))
                 return false;
             i += a->n;
-        } else if (op != OP_DIFF && left >= 1 && arg_is(c, i, "AGGREGATE") && parse_aggregate(c, i + 1, a)) {
+        } else if (op != OP_DIFF && left >= 1 && arg_is(c, i, "AGGREGATE") &&
+                   parse_aggregate(c, i + 1, a)) {
             i++;
         } else if (!store && arg_is(c, i, "WITHSCORES")) {
             a->with_scores = true;
@@ -227,7 +230,8 @@ static void unite(const struct algebra *a, struct zset_build *b)
     }
 }
 
-/* The score of a member of the first source in the intersection; false: another source does not have it. */
+/* The score of a member of the first source in the intersection; false: another source does not
+ * have it. */
 static bool in_all(const struct algebra *a, struct bytes member, double *score)
 {
     *score = weighted(&a->sources[0], *score);
@@ -250,7 +254,8 @@ static bool in_any_other(const struct algebra *a, struct bytes member)
     return false;
 }
 
-/* Intersections and differences keep members of the first source; b NULL: they are only counted, up to the limit. */
+/* Intersections and differences keep members of the first source; b NULL: they are only counted, up
+ * to the limit. */
 static uint64_t filter(const struct algebra *a, enum operation op, struct zset_build *b)
 {
     struct source_walk w;
@@ -271,7 +276,8 @@ static uint64_t filter(const struct algebra *a, enum operation op, struct zset_b
     return n;
 }
 
-static struct value_ref work_out(struct algebra *a, enum operation op, const struct types_limits *limits)
+static struct value_ref work_out(struct algebra *a, enum operation op,
+                                 const struct types_limits *limits)
 {
     struct zset_build b;
     if (op != OP_DIFF)
@@ -356,7 +362,7 @@ static void cmd_zintercard(struct call *c)
     reply_int(c, (int64_t)filter(&a, OP_INTER, NULL));
 }
 
-#define READS (CMD_READ | CMD_MOVABLE_KEYS)
+#define READS  (CMD_READ | CMD_MOVABLE_KEYS)
 #define STORES (CMD_WRITE | CMD_DENY_OOM | CMD_MOVABLE_KEYS)
 const struct command zset_store_commands[] = {
     { "zunion", cmd_zunion, -3, READS, NO_KEYS, NULL },

@@ -1,5 +1,5 @@
-/* See list.h. A listpack is worked on as a list of one chunk that may neither split nor go (`fixed`), so that every
- * verb is written once. */
+/* See list.h. A listpack is worked on as a list of one chunk that may neither split nor go
+ * (`fixed`), so that every verb is written once. */
 #include "server/types/list.h"
 
 #include "common/alloc.h"
@@ -39,7 +39,8 @@ static bool is_large(const struct fill *f, size_t n)
 
 static bool takes(const struct fill *f, const struct chunk *c, size_t n)
 {
-    return !c->plain && !is_large(f, n) && fits(f, lp_bytes(c->data) + n + ESTIMATED_OVERHEAD, c->n + (uint64_t)1);
+    return !c->plain && !is_large(f, n) &&
+           fits(f, lp_bytes(c->data) + n + ESTIMATED_OVERHEAD, c->n + (uint64_t)1);
 }
 
 /* ---- chunks ---- */
@@ -225,12 +226,14 @@ static uint64_t object_memory(const void *object, enum value_encoding enc, uint6
     uint64_t sum = 0, elements = 0;
     for (uint32_t i = 0; i < l->chunks && (samples == 0 || elements < samples); i++) {
         const struct chunk *c = list_at(l, i);
-        sum += c->plain ? mem_good_size(sizeof(struct blob) + ((const struct blob *)c->data)->cap) : lp_memory(c->data);
+        sum += c->plain ? mem_good_size(sizeof(struct blob) + ((const struct blob *)c->data)->cap)
+                        : lp_memory(c->data);
         elements += c->n;
     }
     if (elements > 0 && elements < l->count)
         sum = (uint64_t)((double)sum * (double)l->count / (double)elements);
-    return slab_good_size(sizeof *l) + mem_good_size((l->mask + (size_t)1) * sizeof(struct chunk)) + sum;
+    return slab_good_size(sizeof *l) + mem_good_size((l->mask + (size_t)1) * sizeof(struct chunk)) +
+           sum;
 }
 
 static void object_digest(const void *object, enum value_encoding enc, unsigned char ret_bits[20])
@@ -284,7 +287,8 @@ static void become_chunks(struct value_ref *list)
     *list = (struct value_ref){ l, ENC_QUICKLIST };
 }
 
-void list_expect(struct value_ref *list, const struct bytes *elements, size_t n, const struct types_limits *limits)
+void list_expect(struct value_ref *list, const struct bytes *elements, size_t n,
+                 const struct types_limits *limits)
 {
     if (list->enc != ENC_LISTPACK)
         return;
@@ -307,7 +311,8 @@ void list_relax(struct value_ref *list, const struct types_limits *limits)
         return;
     struct chunk *c = list_at(l, 0);
     const struct fill f = fill_of(limits);
-    if (c->plain || c->n > f.count / 2 || (f.count == UINT64_MAX && lp_bytes(c->data) > f.bytes / 2))
+    if (c->plain || c->n > f.count / 2 ||
+        (f.count == UINT64_MAX && lp_bytes(c->data) > f.bytes / 2))
         return;
     uint8_t *lp = c->data;
     l->chunks = 0;
@@ -430,8 +435,8 @@ static void insert_in_chunk(struct list *l, uint32_t i, uint32_t within, struct 
 }
 
 /* Inserts in front of element `within` of chunk i (or behind its last). */
-static void insert_at(struct list *l, uint32_t i, uint32_t within, struct bytes s, struct blob *shared,
-                      const struct fill *f)
+static void insert_at(struct list *l, uint32_t i, uint32_t within, struct bytes s,
+                      struct blob *shared, const struct fill *f)
 {
     l->count++;
     struct chunk *c = list_at(l, i);
@@ -454,8 +459,8 @@ static void insert_at(struct list *l, uint32_t i, uint32_t within, struct bytes 
     }
 }
 
-bool list_insert(struct value_ref *list, struct bytes pivot, bool after, struct bytes s, struct blob *shared,
-                 const struct types_limits *limits)
+bool list_insert(struct value_ref *list, struct bytes pivot, bool after, struct bytes s,
+                 struct blob *shared, const struct types_limits *limits)
 {
     struct opened o;
     struct list *l = list_open(*list, &o);
@@ -534,7 +539,8 @@ bool list_set(struct value_ref *list, int64_t at, struct bytes s, struct blob *s
         return false;
     uint32_t i = chunk_of(l, index, &within);
     struct chunk *c = list_at(l, i);
-    if (!c->plain && (l->fixed || (!is_large(&f, s.n) && lp_fits(c->data, s.n + LP_OVERHEAD_MAX)))) {
+    if (!c->plain &&
+        (l->fixed || (!is_large(&f, s.n) && lp_fits(c->data, s.n + LP_OVERHEAD_MAX)))) {
         uint8_t *lp = c->data;
         lp_replace(&lp, lp_seek(lp, within), s);
         c->data = lp;
@@ -739,7 +745,8 @@ bool list_load_listpack(struct value_ref *list, struct bytes b, const struct typ
         return false;
     const struct fill f = fill_of(limits);
     uint8_t *lp = lp_from_bytes(b, &facts);
-    if (list->enc == ENC_LISTPACK && lp_is_empty(list->object) && fits(&f, lp_bytes(lp), facts.count)) {
+    if (list->enc == ENC_LISTPACK && lp_is_empty(list->object) &&
+        fits(&f, lp_bytes(lp), facts.count)) {
         lp_free(list->object);
         list->object = lp;
         return true;

@@ -11,11 +11,11 @@ struct chunk {
 
 struct list {
     struct chunk *ring;
-    uint32_t mask;   /* places in the ring - 1; a power of two less one */
-    uint32_t head;   /* place of the first chunk */
+    uint32_t mask; /* places in the ring - 1; a power of two less one */
+    uint32_t head; /* place of the first chunk */
     uint32_t chunks;
-    bool fixed;      /* a listpack in disguise */
-    uint64_t count;  /* elements of all chunks */
+    bool fixed;     /* a listpack in disguise */
+    uint64_t count; /* elements of all chunks */
 };
 
 static inline struct chunk *list_at(const struct list *l, uint32_t i)

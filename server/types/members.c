@@ -10,11 +10,9 @@ uint8_t *member_write_name(void *item, struct bytes name)
     if (name.n < MEMBER_LONG) {
         *p++ = (uint8_t)name.n;
     } else {
-        ASSERT(name.n <= UINT32_MAX);
-        uint32_t n = (uint32_t)name.n;
         *p++ = MEMBER_LONG;
-        memcpy(p, &n, sizeof n);
-        p += sizeof n;
+        memcpy(p, &name.n, sizeof name.n);
+        p += sizeof name.n;
     }
     if (name.n)
         memcpy(p, name.p, name.n);

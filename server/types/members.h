@@ -1,7 +1,7 @@
 /* What large sets and hashes are made of: the table of common/table.h with one slab allocation per
  * element.
  *
- *   item: length of the name, 1 byte (255: 4 more bytes have it) | name | what the type adds
+ *   item: length of the name, 1 byte (255: 8 more bytes have it) | name | what the type adds
  *
  * So an element costs its bytes rounded up to 8 and about 10 bytes of table; a lookup touches the
  * directory, one bucket and the item. All such tables share one hash function, hence one order:
@@ -26,7 +26,7 @@ static inline struct bytes member_name(const void *item)
     const uint8_t *p = item;
     if (__builtin_expect(*p != MEMBER_LONG, 1))
         return bytes_of(p + 1, *p);
-    uint32_t n;
+    size_t n;
     memcpy(&n, p + 1, sizeof n);
     return bytes_of(p + 1 + sizeof n, n);
 }
@@ -35,7 +35,7 @@ static const struct table_kind member_kind = { member_name, hash_bytes, NULL };
 
 static inline size_t member_name_size(size_t n) /* bytes in an item */
 {
-    return n < MEMBER_LONG ? 1 + n : 1 + sizeof(uint32_t) + n;
+    return n < MEMBER_LONG ? 1 + n : 1 + sizeof(size_t) + n;
 }
 
 uint8_t *member_write_name(void *item, struct bytes name); /* gives what follows it */

@@ -34,7 +34,7 @@ static uint64_t intset_limit(const struct types_limits *limits)
 {
     uint64_t max =
         limits->set_max_intset_entries < 0 ? 0 : (uint64_t)limits->set_max_intset_entries;
-    return max < INTSET_MAX ? max : INTSET_MAX;
+    return max < INTSET_MAX ? max : INTSET_MAX - 1;
 }
 
 static uint64_t listpack_limit(const struct types_limits *limits)

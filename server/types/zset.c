@@ -50,7 +50,8 @@ static uint64_t listpack_limit(const struct types_limits *limits)
 
 static bool listpack_takes(const struct types_limits *limits, size_t member_n)
 {
-    return limits->zset_max_listpack_value >= 0 && member_n <= (uint64_t)limits->zset_max_listpack_value;
+    return limits->zset_max_listpack_value >= 0 &&
+           member_n <= (uint64_t)limits->zset_max_listpack_value;
 }
 
 static struct zset *table_new(struct members *take)
@@ -190,9 +191,11 @@ static void become_table(struct value_ref *zset, uint64_t expected)
     *zset = (struct value_ref){ z, ENC_SKIPLIST };
 }
 
-void zset_expect(struct value_ref *zset, uint64_t n, size_t member_max, const struct types_limits *limits)
+void zset_expect(struct value_ref *zset, uint64_t n, size_t member_max,
+                 const struct types_limits *limits)
 {
-    if (zset->enc == ENC_LISTPACK && (n > listpack_limit(limits) || !listpack_takes(limits, member_max)))
+    if (zset->enc == ENC_LISTPACK &&
+        (n > listpack_limit(limits) || !listpack_takes(limits, member_max)))
         become_table(zset, n);
 }
 
@@ -249,8 +252,8 @@ static enum zset_added judge(double old, double *score, unsigned flags)
     return *score == old ? ZSET_SAME : ZSET_UPDATED;
 }
 
-static enum zset_added listpack_update(struct value_ref *zset, uint8_t *p, double *score, struct bytes member,
-                                       unsigned flags)
+static enum zset_added listpack_update(struct value_ref *zset, uint8_t *p, double *score,
+                                       struct bytes member, unsigned flags)
 {
     uint8_t *lp = zset->object;
     enum zset_added added = judge(zset_lp_score(lp_skip(p)), score, flags);
@@ -283,8 +286,8 @@ static enum zset_added table_add(struct zset *z, double *score, struct bytes mem
     return added;
 }
 
-static enum zset_added add(struct value_ref *zset, double *score, struct bytes member, unsigned flags,
-                           const struct types_limits *limits)
+static enum zset_added add(struct value_ref *zset, double *score, struct bytes member,
+                           unsigned flags, const struct types_limits *limits)
 {
     if (zset->enc == ENC_LISTPACK) {
         uint8_t *lp = zset->object, *p = listpack_find(lp, member);
@@ -393,7 +396,8 @@ static uint64_t order_key(double score)
 
 static int by_name(const void *a, const void *b)
 {
-    return bytes_cmp(member_name(((const struct placed *)a)->item), member_name(((const struct placed *)b)->item));
+    return bytes_cmp(member_name(((const struct placed *)a)->item),
+                     member_name(((const struct placed *)b)->item));
 }
 
 static int by_key_and_name(const void *a, const void *b)
@@ -467,7 +471,8 @@ struct value_ref zset_build_end(struct zset_build *b, const struct types_limits 
             char text[NUM_DOUBLE_MAX];
             double score = zset_item_score(sorted[i].item);
             lp_append_pair(&lp, member_name(sorted[i].item),
-                           score == 0 ? BYTES("0") : bytes_of(text, num_format_double(text, score)));
+                           score == 0 ? BYTES("0")
+                                      : bytes_of(text, num_format_double(text, score)));
         }
         members_free(b->members, &item_ops);
         zset = (struct value_ref){ lp, ENC_LISTPACK };
@@ -538,7 +543,8 @@ static struct value_ref rebuild(const uint8_t *lp, const struct types_limits *li
     return zset_build_end(&b, limits);
 }
 
-bool zset_load_listpack(struct bytes b, const struct types_limits *limits, struct value_ref *ret_zset)
+bool zset_load_listpack(struct bytes b, const struct types_limits *limits,
+                        struct value_ref *ret_zset)
 {
     struct lp_facts facts;
     if (!lp_validate(b, &facts) || facts.count % 2 != 0)
@@ -548,7 +554,8 @@ bool zset_load_listpack(struct bytes b, const struct types_limits *limits, struc
         lp_free(lp);
         return false;
     }
-    if (facts.count / 2 <= listpack_limit(limits) && listpack_takes(limits, facts.text_max) && listpack_in_order(lp)) {
+    if (facts.count / 2 <= listpack_limit(limits) && listpack_takes(limits, facts.text_max) &&
+        listpack_in_order(lp)) {
         *ret_zset = (struct value_ref){ lp, ENC_LISTPACK };
         return true;
     }

@@ -44,8 +44,12 @@ struct zset_span zset_span_by_score(struct value_ref zset, const struct zset_sco
 {
     if (r->min > r->max || (r->min == r->max && (r->min_open || r->max_open)))
         return span(0, 0);
-    struct ztree_bound min = { r->min_open ? ZTREE_SCORE_UP_TO : ZTREE_SCORE_BELOW, r->min, { NULL, 0 } };
-    struct ztree_bound max = { r->max_open ? ZTREE_SCORE_BELOW : ZTREE_SCORE_UP_TO, r->max, { NULL, 0 } };
+    struct ztree_bound min = { r->min_open ? ZTREE_SCORE_UP_TO : ZTREE_SCORE_BELOW,
+                               r->min,
+                               { NULL, 0 } };
+    struct ztree_bound max = { r->max_open ? ZTREE_SCORE_BELOW : ZTREE_SCORE_UP_TO,
+                               r->max,
+                               { NULL, 0 } };
     return span(before(zset, &min), before(zset, &max));
 }
 
@@ -64,7 +68,8 @@ struct zset_span zset_span_by_lex(struct value_ref zset, const struct zset_lex_r
 
 /* ---- ranks ---- */
 
-static bool listpack_rank(const uint8_t *lp, struct bytes member, uint64_t *ret_rank, double *ret_score)
+static bool listpack_rank(const uint8_t *lp, struct bytes member, uint64_t *ret_rank,
+                          double *ret_score)
 {
     uint64_t n = 0;
     for (const uint8_t *p = lp_begin(lp); !lp_is_end(p); n++) {
@@ -216,7 +221,8 @@ uint64_t zset_scan(struct value_ref zset, uint64_t cursor, zset_visit *visit, vo
 
 /* ---- choosing ---- */
 
-void zset_random(struct value_ref zset, struct prng *r, struct element *ret_member, double *ret_score)
+void zset_random(struct value_ref zset, struct prng *r, struct element *ret_member,
+                 double *ret_score)
 {
     uint64_t n = zset_count(zset);
     ASSERT(n > 0);

@@ -1,6 +1,6 @@
-/* See zset_tree.h. Every change first goes down and notes its path; then it changes the leaf and corrects counts and
- * least elements upwards. An insertion that meets a full leaf makes room somewhere (one shift or one split) and goes
- * down again. */
+/* See zset_tree.h. Every change first goes down and notes its path; then it changes the leaf and
+ * corrects counts and least elements upwards. An insertion that meets a full leaf makes room
+ * somewhere (one shift or one split) and goes down again. */
 #include "server/types/zset_tree.h"
 
 #include "common/alloc.h"
@@ -12,12 +12,14 @@ struct step {
 };
 
 struct path {
-    struct step step[ZTREE_HEIGHT_MAX]; /* step[0] is the root's, step[height - 1] that of the leaf's parent */
+    struct step step[ZTREE_HEIGHT_MAX]; /* step[0] is the root's, step[height - 1] that of the
+                                           leaf's parent */
     struct zleaf *leaf;
     unsigned i;
 };
 
-STATIC_ASSERT(sizeof(struct zleaf) <= 1024 && sizeof(struct zinner) <= 1024, "nodes fill a size class");
+STATIC_ASSERT(sizeof(struct zleaf) <= 1024 && sizeof(struct zinner) <= 1024,
+              "nodes fill a size class");
 
 /* ---- nodes ---- */
 
@@ -62,13 +64,15 @@ static void leaf_set(struct zleaf *l, unsigned i, double score, const void *item
 }
 
 /* n elements, which may be of the same leaf. */
-static void leaf_move(struct zleaf *to, unsigned i, const struct zleaf *from, unsigned j, unsigned n)
+static void leaf_move(struct zleaf *to, unsigned i, const struct zleaf *from, unsigned j,
+                      unsigned n)
 {
     memmove(&to->score[i], &from->score[j], n * sizeof(from->score[0]));
     memmove(to->item[i], from->item[j], (size_t)n * 6);
 }
 
-static void inner_move(struct zinner *to, unsigned i, const struct zinner *from, unsigned j, unsigned n)
+static void inner_move(struct zinner *to, unsigned i, const struct zinner *from, unsigned j,
+                       unsigned n)
 {
     memmove(&to->score[i], &from->score[j], n * sizeof(from->score[0]));
     memmove(&to->item[i], &from->item[j], n * sizeof(from->item[0]));
@@ -162,7 +166,8 @@ void ztree_done(struct ztree *t)
 
 size_t ztree_memory(const struct ztree *t)
 {
-    return t->leaves * mem_good_size(sizeof(struct zleaf)) + t->inners * mem_good_size(sizeof(struct zinner));
+    return t->leaves * mem_good_size(sizeof(struct zleaf)) +
+           t->inners * mem_good_size(sizeof(struct zinner));
 }
 
 /* ---- going down ---- */
@@ -173,7 +178,8 @@ static inline bool is_before(const struct ztree_bound *b, double score, const vo
     case ZTREE_BEFORE:
         return score < b->score || (score == b->score && bytes_cmp(member_name(item), b->name) < 0);
     case ZTREE_UP_TO:
-        return score < b->score || (score == b->score && bytes_cmp(member_name(item), b->name) <= 0);
+        return score < b->score ||
+               (score == b->score && bytes_cmp(member_name(item), b->name) <= 0);
     case ZTREE_SCORE_BELOW:
         return score < b->score;
     case ZTREE_SCORE_UP_TO:
@@ -372,7 +378,8 @@ static void make_room(struct ztree *t, struct path *p)
     unsigned level = t->height; /* of the node to split: its parent has room, or it has none */
     if (level > 0) {
         bool ends = (p->i == 0 && !p->leaf->prev) || (p->i == p->leaf->n && !p->leaf->next);
-        if (!ends && (shift_right(&p->step[level - 1], p->leaf) || shift_left(p, level - 1, p->leaf)))
+        if (!ends &&
+            (shift_right(&p->step[level - 1], p->leaf) || shift_left(p, level - 1, p->leaf)))
             return;
     }
     while (level > 0 && p->step[level - 1].node->n == ZINNER_MAX)
@@ -559,7 +566,8 @@ static bool stays(const struct path *p, double score, const void *item)
     const struct ztree_bound b = { ZTREE_BEFORE, score, member_name(item) };
     if (p->i > 0 ? !is_before(&b, l->score[p->i - 1], zleaf_item(l, p->i - 1)) : l->prev != NULL)
         return false;
-    return p->i + 1 < l->n ? !is_before(&b, l->score[p->i + 1], zleaf_item(l, p->i + 1)) : l->next == NULL;
+    return p->i + 1 < l->n ? !is_before(&b, l->score[p->i + 1], zleaf_item(l, p->i + 1))
+                           : l->next == NULL;
 }
 
 void ztree_rescore(struct ztree *t, double from, double to, void *item)
@@ -587,7 +595,8 @@ struct check {
 
 static bool check_leaf(struct check *c, const struct zleaf *l, bool root)
 {
-    if (l->prev != c->last || (c->last && c->last->next != l) || l->n > ZLEAF_MAX || (l->n == 0 && !root))
+    if (l->prev != c->last || (c->last && c->last->next != l) || l->n > ZLEAF_MAX ||
+        (l->n == 0 && !root))
         return false;
     for (unsigned i = 0; i < l->n; i++) {
         const struct ztree_bound b = { ZTREE_BEFORE, l->score[i], member_name(zleaf_item(l, i)) };
@@ -612,7 +621,8 @@ static bool check_node(struct check *c, const void *node, unsigned height, bool 
     for (unsigned i = 0; i < x->n; i++) {
         struct zinner seen = { .n = 0 };
         note_child(&seen, 0, x->child[i], height == 1);
-        if (seen.count[0] != x->count[i] || seen.item[0] != x->item[i] || seen.score[0] != x->score[i])
+        if (seen.count[0] != x->count[i] || seen.item[0] != x->item[i] ||
+            seen.score[0] != x->score[i])
             return false;
         if (!check_node(c, x->child[i], height - 1, false))
             return false;
@@ -625,6 +635,7 @@ bool ztree_check(const struct ztree *t)
     struct check c = { NULL };
     if (!check_node(&c, t->root, t->height, true) || c.last->next)
         return false;
-    uint64_t n = t->height ? inner_sum(t->root, ((struct zinner *)t->root)->n) : ((struct zleaf *)t->root)->n;
+    uint64_t n = t->height ? inner_sum(t->root, ((struct zinner *)t->root)->n)
+                           : ((struct zleaf *)t->root)->n;
     return n == t->count && c.leaves == t->leaves && c.inners == t->inners;
 }

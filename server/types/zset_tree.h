@@ -1,21 +1,23 @@
 /* The order of a large sorted set: a B+tree of (score, item) that counts what is below each child.
  *
  *   inner   up to 31 children: for each its count and its least element
- *   leaf    up to 71 elements: scores in an array, then pointers of 6 bytes; leaves are linked both ways
+ *   leaf    up to 71 elements: scores in an array, then pointers of 6 bytes; leaves are linked both
+ * ways
  *
- * Nodes are about 1 KiB. The least element of every child is kept exact (never a copy that outlived its element), so a
- * node is searched by scores alone and looks at names only where scores are equal. Counts make every question about a
- * rank one way down: a range of scores, names or ranks is first turned into two ranks. A full leaf gives to a neighbour
- * before it splits, and growth at either end leaves full leaves behind, so leaves are 4/5 full or better. Neighbours of
- * which three quarters of a node could hold both are merged.
+ * Nodes are about 1 KiB. The least element of every child is kept exact (never a copy that outlived
+ * its element), so a node is searched by scores alone and looks at names only where scores are
+ * equal. Counts make every question about a rank one way down: a range of scores, names or ranks is
+ * first turned into two ranks. A full leaf gives to a neighbour before it splits, and growth at
+ * either end leaves full leaves behind, so leaves are 4/5 full or better. Neighbours of which three
+ * quarters of a node could hold both are merged.
  *
  * Items are those of members.h; the tree reads their names and owns nothing. */
 #pragma once
 
 #include "server/types/members.h"
 
-#define ZLEAF_MAX 71u
-#define ZINNER_MAX 31u
+#define ZLEAF_MAX        71u
+#define ZINNER_MAX       31u
 #define ZTREE_HEIGHT_MAX 16u /* far more than 2^48 elements need */
 
 struct zleaf {
@@ -40,13 +42,14 @@ struct ztree {
     uint64_t leaves, inners;
 };
 
-/* Says of each element whether it lies before a place in the order. Elements that do are a prefix. */
+/* Says of each element whether it lies before a place in the order. Elements that do are a prefix.
+ */
 enum ztree_side {
-    ZTREE_BEFORE,       /* (score, name) < */
-    ZTREE_UP_TO,        /* (score, name) <= */
-    ZTREE_SCORE_BELOW,  /* score < */
-    ZTREE_SCORE_UP_TO,  /* score <= */
-    ZTREE_NAME_BELOW,   /* only when all scores are equal */
+    ZTREE_BEFORE,      /* (score, name) < */
+    ZTREE_UP_TO,       /* (score, name) <= */
+    ZTREE_SCORE_BELOW, /* score < */
+    ZTREE_SCORE_UP_TO, /* score <= */
+    ZTREE_NAME_BELOW,  /* only when all scores are equal */
     ZTREE_NAME_UP_TO,
 };
 struct ztree_bound {
@@ -62,18 +65,20 @@ struct ztree_at {
 };
 
 void ztree_init(struct ztree *);
-void ztree_done(struct ztree *);                          /* frees the nodes, not the items */
-bool ztree_free_some(struct ztree *, unsigned nodes);     /* true: all nodes are gone; no other verb until then */
+void ztree_done(struct ztree *); /* frees the nodes, not the items */
+bool ztree_free_some(struct ztree *,
+                     unsigned nodes); /* true: all nodes are gone; no other verb until then */
 size_t ztree_memory(const struct ztree *);
 
 void ztree_insert(struct ztree *, double score, void *item); /* no element of that name is in */
 /* Adds what is known to come last. */
 void ztree_append(struct ztree *, double score, void *item);
 void ztree_remove(struct ztree *, double score, const void *item); /* is in it (asserted) */
-void *ztree_remove_rank(struct ztree *, uint64_t rank);            /* gives the item; rank < count */
+void *ztree_remove_rank(struct ztree *, uint64_t rank); /* gives the item; rank < count */
 void ztree_rescore(struct ztree *, double from, double to, void *item);
 
-/* How many elements lie before the bound; ret_at (unless NULL): the first that does not, maybe the end. */
+/* How many elements lie before the bound; ret_at (unless NULL): the first that does not, maybe the
+ * end. */
 uint64_t ztree_find(const struct ztree *, const struct ztree_bound *, struct ztree_at *ret_at);
 struct ztree_at ztree_seek(const struct ztree *, uint64_t rank); /* rank <= count */
 /* Whether all invariants hold; for tests. O(n). */

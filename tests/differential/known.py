@@ -59,6 +59,8 @@ def _says(raw, text):
 
 
 RULES = [
+    Rule("a push for the client that runs the command comes behind the reply since 7.2, in the middle of it in 7.0", VALKEY,
+         lambda a, r, v: _push_inside(resp.parse(r)[0]) and not _push_inside(resp.parse(v)[0]), parts=True),
     Rule("scores: 7.2 prints the shortest text that reads back the same, 7.0 prints 17 digits", VALKEY,
          lambda a, r, v: a[0].upper() != b"INCRBYFLOAT" and _scores(a, r, v)),
     Rule("small lists are listpacks since 7.2", VALKEY,
@@ -146,6 +148,10 @@ RULES = [
     Rule("time-outs that are too large are out of range, not negative, since 7.2", VALKEY,
          lambda a, r, v: _says(r, "timeout is negative") and _says(v, "timeout is out of range")),
 ]
+
+
+def _push_inside(frame):
+    return frame[0] in (b"*", b"~") and any(x[0] == b">" or _push_inside(x) for x in frame[1] or ())
 
 
 def _first_key(raw):

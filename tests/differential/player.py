@@ -256,10 +256,9 @@ class Player:
         if not (commands and _alone(commands[0])):
             pushes = [_sort_pattern_messages([f for f in s if f[:1] == b">"]) for s in split]
             split = [_sort_pattern_messages([f for f in s if f[:1] != b">"]) for s in split]
-            if self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes, judge):
-                return True
-        else:
-            split = [_sort_pattern_messages(s) for s in split]
+            return (self._compare_frames(conn, commands, first, split, judge) or
+                    self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes, judge))
+        split = [_sort_pattern_messages(s) for s in split]
         return self._compare_frames(conn, commands, first, split, judge)
 
     def _compare_frames(self, conn, commands, first, split, judge):

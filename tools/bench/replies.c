@@ -81,7 +81,7 @@ static bool line_done(struct replies *r)
         return element_done(r);
     case '!':
         r->failed = true;
-        /* fall through */
+        __attribute__((fallthrough));
     case '$':
     case '=':
         if (r->negative)

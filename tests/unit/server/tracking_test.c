@@ -176,6 +176,68 @@ Test(tracking, a_smaller_limit_drops_keys_at_once_and_is_answered_to_who_set_it)
     cr_expect_eq(figures().keys, 1);
 }
 
+Test(tracking, prefixes_of_a_client_may_not_overlap)
+{
+#define OVERLAP(a, what, b)                                                                            \
+    "-ERR Prefix '" a "' overlaps with " what " prefix '" b "'. Prefixes for a single client must not " \
+    "overlap."
+    static const struct asked cases[] = {
+        { "CLIENT TRACKING on BCAST PREFIX a PREFIX ab", OVERLAP("a", "another provided", "ab") },
+        { "CLIENT TRACKING on BCAST PREFIX ab PREFIX a", OVERLAP("ab", "another provided", "a") },
+        { "CLIENT TRACKING on BCAST PREFIX a PREFIX b PREFIX a", OVERLAP("a", "another provided", "a") },
+        { "CLIENT TRACKING on BCAST PREFIX b PREFIX ax PREFIX c PREFIX axe", OVERLAP("ax", "another provided", "axe") },
+        { "CLIENT TRACKING on BCAST PREFIX foo PREFIX bar", "OK" },
+        { "CLIENT TRACKING on BCAST PREFIX foo", "OK" },
+        { "CLIENT TRACKING on BCAST PREFIX fo", OVERLAP("fo", "an existing", "foo") },
+        { "CLIENT TRACKING on BCAST PREFIX foot", OVERLAP("foot", "an existing", "foo") },
+        { "CLIENT TRACKING on BCAST", "OK" },
+        { "CLIENT TRACKING on BCAST PREFIX x", OVERLAP("x", "an existing", "") },
+        { "CLIENT TRACKING on BCAST PREFIX foo", OVERLAP("foo", "an existing", "") },
+        { "CLIENT TRACKING on BCAST", "OK" },
+    };
+    ASK_ALL(t, cases);
+}
+
+/* Neither giving very many prefixes nor writing afterwards may take long: 20000 of them, compared in pairs, would be
+ * 200 million comparisons. */
+Test(tracking, very_many_prefixes_cost_little)
+{
+    enum { N = 20000 };
+    struct buf b = BUF_INIT(BUF_UNLIMITED);
+    buf_printf(&b, "*%d\r\n$6\r\nCLIENT\r\n$8\r\nTRACKING\r\n$2\r\non\r\n$5\r\nBCAST\r\n", 4 + 2 * N);
+    for (int i = 0; i < N; i++)
+        buf_printf(&b, "$6\r\nPREFIX\r\n$7\r\np%05d:\r\n", i);
+    usec_t begin = clock_monotonic_us();
+    peer_send_raw(t, buf_bytes(&b));
+    cr_expect_str_eq(peer_hear(t), "OK");
+    cr_expect_lt(clock_monotonic_us() - begin, 500000);
+    buf_done(&b);
+    cr_expect_eq(figures().prefixes, N);
+    ask(p, "SET p00777:x 1");
+    cr_expect_str_eq(peer_hear(t), ">['invalidate' ['p00777:x']]");
+    ask(p, "SET q 1");
+    ask(p, "SET p19999: 1");
+    cr_expect_str_eq(peer_hear(t), ">['invalidate' ['p19999:']]");
+}
+
+Test(tracking, a_table_far_above_its_limit_is_trimmed_with_growing_effort)
+{
+    enum { KEYS = 20000, TURNS = 60 };
+    ask(p, "CONFIG SET tracking-table-max-keys 10");
+    ask(t, "CLIENT TRACKING on");
+    struct buf b = BUF_INIT(BUF_UNLIMITED);
+    buf_printf(&b, "*%d\r\n$4\r\nMGET\r\n", 1 + KEYS);
+    for (int i = 0; i < KEYS; i++)
+        buf_printf(&b, "$6\r\nk%05d\r\n", i);
+    peer_send_raw(t, buf_bytes(&b));
+    buf_done(&b);
+    peer_hear(t);
+    int turns = 0;
+    while (turns < TURNS && figures().keys > 10)
+        turns++;
+    cr_expect_lt(turns, TURNS);
+}
+
 Test(tracking, a_client_that_leaves_takes_its_keys_with_it)
 {
     ask(t, "CLIENT TRACKING on");

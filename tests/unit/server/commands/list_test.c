@@ -1,5 +1,5 @@
-/* Lists: replies, events and effects as servers of 7.2 give them; the waiting forms when they need not wait, and what
- * they wait for. */
+/* Lists: replies, events and effects as servers of 7.2 give them; the waiting forms when they need
+ * not wait, and what they wait for. */
 #include <criterion/criterion.h>
 
 #include "harness.h"
@@ -27,8 +27,8 @@ bool call_may_block(const struct call *c)
     return may_block;
 }
 
-void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type, msec_t deadline,
-                   unsigned flags)
+void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type,
+                   msec_t deadline, unsigned flags)
 {
     resp_simple_str(c->w, "WAITS");
     cr_assert_gt(keys[0].n, 0);
@@ -74,7 +74,8 @@ Test(list, pushes_and_pops)
         { "LPOP l x", "-ERR value is out of range, must be positive", "", "" },
         { "LPOP l 1 2", "-ERR wrong number of arguments for 'lpop' command", "", "" },
         { "SET s 1", "OK", NULL, NULL },
-        { "LPUSH s a", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
+        { "LPUSH s a", "-WRONGTYPE Operation against a key holding the wrong kind of value", "",
+          "" },
         { "LPOP s", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
         { "LLEN s", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
     };
@@ -135,7 +136,9 @@ Test(list, removes_and_finds_elements)
         { "LPOS l a COUNT -1", "-ERR COUNT can't be negative", "", "" },
         { "LPOS l a MAXLEN -1", "-ERR MAXLEN can't be negative", "", "" },
         { "LPOS l a RANK -9223372036854775808",
-          "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807", "", "" },
+          "-ERR value is out of range, value must between -9223372036854775807 and "
+          "9223372036854775807",
+          "", "" },
         { "LPOS l a FOO 1", "-ERR syntax error", "", "" },
         { "LREM l 1 a", ":1", "lrem l", "LREM l 1 a" },
         { "LREM l -1 a", ":1", "lrem l", "LREM l -1 a" },
@@ -163,7 +166,8 @@ Test(list, moves_elements)
         { "LMOVE none b LEFT LEFT", "nil", "", "" },
         { "LMOVE b b UP LEFT", "-ERR syntax error", "", "" },
         { "SET s 1", "OK", NULL, NULL },
-        { "LMOVE b s LEFT LEFT", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
+        { "LMOVE b s LEFT LEFT",
+          "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
         { "LRANGE b 0 -1", "['3' '1' '2']", "", "" },
     };
     HARNESS_STEPS(&h, steps);
@@ -200,8 +204,10 @@ Test(list, the_waiting_forms_state_what_they_did)
         { "BLPOP l x", "-ERR timeout is not a float or out of range", "", "" },
         { "BLPOP l 1e400", "-ERR timeout is out of range", "", "" },
         { "SET s 1", "OK", NULL, NULL },
-        { "BLMOVE m s LEFT LEFT 0", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
-        { "BLPOP none s 0", "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
+        { "BLMOVE m s LEFT LEFT 0",
+          "-WRONGTYPE Operation against a key holding the wrong kind of value", "", "" },
+        { "BLPOP none s 0", "-WRONGTYPE Operation against a key holding the wrong kind of value",
+          "", "" },
     };
     HARNESS_STEPS(&h, steps);
     cr_expect_eq(block.calls, 0);
@@ -214,7 +220,7 @@ Test(list, the_waiting_forms_wait_for_their_keys)
         int keys;
         msec_t wait;
     } cases[] = {
-        { "BLPOP a b c 1.5", 3, 1500 },      { "BRPOP a 0", 1, 0 },
+        { "BLPOP a b c 1.5", 3, 1500 },         { "BRPOP a 0", 1, 0 },
         { "BLMOVE a b LEFT LEFT 0.001", 1, 1 }, { "BRPOPLPUSH a b 2", 1, 2000 },
         { "BLMPOP 3 2 a b RIGHT", 2, 3000 },
     };
@@ -225,7 +231,8 @@ Test(list, the_waiting_forms_wait_for_their_keys)
         cr_expect_eq(block.calls, 1);
         cr_expect_eq(block.keys, cases[i].keys, "%s", cases[i].line);
         cr_expect_eq(block.type, TYPE_LIST);
-        cr_expect_eq(block.deadline, cases[i].wait ? HARNESS_NOW + cases[i].wait : 0, "%s", cases[i].line);
+        cr_expect_eq(block.deadline, cases[i].wait ? HARNESS_NOW + cases[i].wait : 0, "%s",
+                     cases[i].line);
     }
 }
 

@@ -3,7 +3,8 @@
 
 #include "harness.h"
 
-extern const struct command zset_add_commands[], zset_range_commands[], zset_store_commands[], zset_pop_commands[];
+extern const struct command zset_add_commands[], zset_range_commands[], zset_store_commands[],
+    zset_pop_commands[];
 extern const struct command zset_block_commands[], string_commands[], generic_commands[];
 
 static const struct command *const families[] = {
@@ -22,8 +23,8 @@ bool call_may_block(const struct call *c)
     return may_block;
 }
 
-void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type, msec_t deadline,
-                   unsigned flags)
+void block_on_keys(struct call *c, const struct bytes *keys, int n, enum value_type type,
+                   msec_t deadline, unsigned flags)
 {
     (void)keys, (void)deadline, (void)flags;
     resp_simple_str(c->w, "WAITS");
@@ -63,9 +64,12 @@ Test(zset, adds_members)
         { "ZINCRBY z -0.5 a", "'2'", "zincr z", "ZINCRBY z -0.5 a" },
         { "ZINCRBY z inf a", "'inf'", "zincr z", NULL },
         { "ZINCRBY z -inf a", "-ERR resulting score is not a number (NaN)", "", "" },
-        { "ZADD z NX XX 1 a", "-ERR XX and NX options at the same time are not compatible", "", "" },
-        { "ZADD z GT LT 1 a", "-ERR GT, LT, and/or NX options at the same time are not compatible", "", "" },
-        { "ZADD z INCR 1 a 2 b", "-ERR INCR option supports a single increment-element pair", "", "" },
+        { "ZADD z NX XX 1 a", "-ERR XX and NX options at the same time are not compatible", "",
+          "" },
+        { "ZADD z GT LT 1 a", "-ERR GT, LT, and/or NX options at the same time are not compatible",
+          "", "" },
+        { "ZADD z INCR 1 a 2 b", "-ERR INCR option supports a single increment-element pair", "",
+          "" },
         { "ZADD z 1 a x b", "-ERR value is not a valid float", "", "" },
         { "ZADD z 1 a 2", "-ERR syntax error", "", "" },
         { "ZADD z nan a", "-ERR value is not a valid float", "", "" },
@@ -98,7 +102,9 @@ Test(zset, reads_members)
         { "ZRANDMEMBER z 0", "[]", "", "" },
         { "ZRANDMEMBER none", "nil", NULL, "" },
         { "ZRANDMEMBER z -9223372036854775808",
-          "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807", "", "" },
+          "-ERR value is out of range, value must between -9223372036854775807 and "
+          "9223372036854775807",
+          "", "" },
         { "ZRANDMEMBER z 4611686018427387904 WITHSCORES", "-ERR value is out of range", "", "" },
         { "ZSCAN z 0", "['0' ['a' '1' 'b' '2' 'c' '3']]", "", "" },
         { "ZSCAN z 0 MATCH b", "['0' ['b' '2']]", "", "" },
@@ -123,9 +129,10 @@ Test(zset, finds_ranges)
         { "ZRANGEBYSCORE z 2 3 WITHSCORES LIMIT 0 1", "['b' '2']", "", "" },
         { "ZREVRANGEBYSCORE z 3 2", "['c' 'b']", "", "" },
         { "ZRANGE z 0 1 LIMIT 0 1",
-          "-ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX", "", "" },
-        { "ZRANGE z - + BYLEX WITHSCORES", "-ERR syntax error, WITHSCORES not supported in combination with BYLEX",
+          "-ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
           "", "" },
+        { "ZRANGE z - + BYLEX WITHSCORES",
+          "-ERR syntax error, WITHSCORES not supported in combination with BYLEX", "", "" },
         { "ZRANGE z 0 1 REV REV", "-ERR syntax error", "", "" },
         { "ZRANGE z a 1", "-ERR value is not an integer or out of range", "", "" },
         { "ZRANGE z a 1 BYLEX", "-ERR min or max not valid string range item", "", "" },
@@ -154,7 +161,8 @@ Test(zset, combines_sets)
         { "ZUNION 2 a b WITHSCORES", "['x' '1' 'y' '12' 'z' '20']", "", "" },
         { "ZINTER 2 a b WITHSCORES", "['y' '12']", "", "" },
         { "ZDIFF 2 a b WITHSCORES", "['x' '1']", "", "" },
-        { "ZUNION 2 a b WEIGHTS 2 1 AGGREGATE MAX WITHSCORES", "['x' '2' 'y' '10' 'z' '20']", "", "" },
+        { "ZUNION 2 a b WEIGHTS 2 1 AGGREGATE MAX WITHSCORES", "['x' '2' 'y' '10' 'z' '20']", "",
+          "" },
         { "ZINTER 2 a b AGGREGATE MIN WITHSCORES", "['y' '2']", "", "" },
         { "ZINTERCARD 2 a b", ":1", "", "" },
         { "ZINTERCARD 2 a a LIMIT 1", ":1", "", "" },
@@ -210,8 +218,10 @@ Test(zset, becomes_a_skiplist_at_the_limits)
 {
     h.limits.zset_max_listpack_entries = 3;
     static const struct step steps[] = {
-        { "ZADD z 1 a 2 b 3 c", ":3", NULL, NULL }, { "OBJECT ENCODING z", "'listpack'", "", "" },
-        { "ZADD z XX 1 d 1 e 1 f 1 g", ":0", "", "" }, { "OBJECT ENCODING z", "'skiplist'", "", "" },
+        { "ZADD z 1 a 2 b 3 c", ":3", NULL, NULL },
+        { "OBJECT ENCODING z", "'listpack'", "", "" },
+        { "ZADD z XX 1 d 1 e 1 f 1 g", ":0", "", "" },
+        { "OBJECT ENCODING z", "'skiplist'", "", "" },
         { "ZRANGE z 0 -1", "['a' 'b' 'c']", "", "" },
     };
     HARNESS_STEPS(&h, steps);

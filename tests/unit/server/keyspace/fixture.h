@@ -23,6 +23,7 @@ struct fixture {
 
 static struct fixture fx;
 
+__attribute__((format(printf, 1, 0))) /* the formats are below, and take these */
 static void log_hook(const char *format, const char *word, int db, struct bytes key)
 {
     if (fx.log_n + key.n + 64 > sizeof fx.log)

@@ -1,5 +1,5 @@
-/* Lists against a plain array of texts, in both encodings, at limits small enough that chunks split and merge all the
- * time. */
+/* Lists against a plain array of texts, in both encodings, at limits small enough that chunks split
+ * and merge all the time. */
 #include "server/types/list.h"
 
 #include "model.h"
@@ -79,7 +79,8 @@ static struct text text_of_any_size(struct prng *r)
     return t;
 }
 
-static void push(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits)
+static void push(struct value_ref *list, struct texts *m, struct prng *r,
+                 const struct types_limits *limits)
 {
     struct text t = text_of_any_size(r);
     struct bytes s = text_bytes(t);
@@ -89,7 +90,8 @@ static void push(struct value_ref *list, struct texts *m, struct prng *r, const 
     texts_insert(m, end == LIST_HEAD ? 0 : m->n, t);
 }
 
-static void insert(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits)
+static void insert(struct value_ref *list, struct texts *m, struct prng *r,
+                   const struct types_limits *limits)
 {
     struct text t = text_of_any_size(r),
                 pivot = m->n ? text_new(text_bytes(m->v[prng_below(r, m->n)])) : text_random(r, 4);
@@ -105,7 +107,8 @@ static void insert(struct value_ref *list, struct texts *m, struct prng *r, cons
         free(t.p);
 }
 
-static void set(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits)
+static void set(struct value_ref *list, struct texts *m, struct prng *r,
+                const struct types_limits *limits)
 {
     struct text t = text_of_any_size(r);
     struct bytes s = text_bytes(t);
@@ -123,7 +126,8 @@ static void set(struct value_ref *list, struct texts *m, struct prng *r, const s
     list_relax(list, limits);
 }
 
-static void delete_some(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits)
+static void delete_some(struct value_ref *list, struct texts *m, struct prng *r,
+                        const struct types_limits *limits)
 {
     if (prng_below(r, 2) && m->n) {
         struct text t = text_new(text_bytes(m->v[prng_below(r, m->n)]));
@@ -152,8 +156,8 @@ static void delete_some(struct value_ref *list, struct texts *m, struct prng *r,
         list_relax(list, limits);
 }
 
-static void change(struct value_ref *list, struct texts *m, struct prng *r, const struct types_limits *limits,
-                   unsigned grow)
+static void change(struct value_ref *list, struct texts *m, struct prng *r,
+                   const struct types_limits *limits, unsigned grow)
 {
     uint64_t pick = prng_below(r, 100);
     if (pick < grow)
@@ -199,7 +203,8 @@ Test(list, does_what_an_array_does)
 
 /* ---- encodings ---- */
 
-static void push_n(struct value_ref *list, unsigned n, size_t bytes, const struct types_limits *limits)
+static void push_n(struct value_ref *list, unsigned n, size_t bytes,
+                   const struct types_limits *limits)
 {
     char text[10000];
     memset(text, 'x', sizeof(text));
@@ -219,10 +224,12 @@ Test(list, changes_its_encoding_where_redis_does)
         size_t bytes;
         enum value_encoding enc;
     } cases[] = {
-        { -2, 1, 8185, ENC_LISTPACK }, { -2, 1, 8186, ENC_QUICKLIST }, { -2, 9, 1000, ENC_QUICKLIST },
-        { 4, 4, 1, ENC_LISTPACK },     { 4, 5, 1, ENC_QUICKLIST },     { 128, 1, 9000, ENC_QUICKLIST },
-        { 128, 2, 4000, ENC_LISTPACK }, { 0, 1, 1, ENC_LISTPACK },     { 0, 2, 1, ENC_QUICKLIST },
-        { -6, 60, 1000, ENC_LISTPACK }, { -6, 66, 1000, ENC_QUICKLIST },
+        { -2, 1, 8185, ENC_LISTPACK },   { -2, 1, 8186, ENC_QUICKLIST },
+        { -2, 9, 1000, ENC_QUICKLIST },  { 4, 4, 1, ENC_LISTPACK },
+        { 4, 5, 1, ENC_QUICKLIST },      { 128, 1, 9000, ENC_QUICKLIST },
+        { 128, 2, 4000, ENC_LISTPACK },  { 0, 1, 1, ENC_LISTPACK },
+        { 0, 2, 1, ENC_QUICKLIST },      { -6, 60, 1000, ENC_LISTPACK },
+        { -6, 66, 1000, ENC_QUICKLIST },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct types_limits limits = limits_of(cases[i].size);

@@ -1,12 +1,15 @@
-/* Sorted sets against a plain sorted array: every change, every kind of range, in both encodings. */
+/* Sorted sets against a plain sorted array: every change, every kind of range, in both encodings.
+ */
 #include "server/types/zset.h"
 
 #include <math.h>
 
 #include "model.h"
 
-static const struct types_limits defaults = { .zset_max_listpack_entries = 128, .zset_max_listpack_value = 64 };
-static const struct types_limits small = { .zset_max_listpack_entries = 12, .zset_max_listpack_value = 64 };
+static const struct types_limits defaults = { .zset_max_listpack_entries = 128,
+                                              .zset_max_listpack_value = 64 };
+static const struct types_limits small = { .zset_max_listpack_entries = 12,
+                                           .zset_max_listpack_value = 64 };
 
 struct pair {
     double score;
@@ -65,10 +68,18 @@ static void done(struct model *m)
 
 static double random_score(struct prng *r)
 {
-    static const double odd[] = {
-        INFINITY, -INFINITY,       0.1, -0.0, 0, 1e300, -1e-300, 1e17, 9007199254740993.0, 4611686018427387904.0,
-        1.5,      3.14159265358979
-    };
+    static const double odd[] = { INFINITY,
+                                  -INFINITY,
+                                  0.1,
+                                  -0.0,
+                                  0,
+                                  1e300,
+                                  -1e-300,
+                                  1e17,
+                                  9007199254740993.0,
+                                  4611686018427387904.0,
+                                  1.5,
+                                  3.14159265358979 };
     if (prng_below(r, 4) == 0)
         return odd[prng_below(r, sizeof(odd) / sizeof(*odd))];
     return (double)prng_below(r, 20) - 10;
@@ -102,7 +113,8 @@ static void compare(struct value_ref zset, const struct model *m)
 
 static void compare_ranges(struct value_ref zset, const struct model *m, struct prng *r)
 {
-    struct zset_score_range s = { random_score(r), random_score(r), prng_below(r, 2), prng_below(r, 2) };
+    struct zset_score_range s = { random_score(r), random_score(r), prng_below(r, 2),
+                                  prng_below(r, 2) };
     struct zset_span got = zset_span_by_score(zset, &s);
     size_t in = 0, from = 0;
     for (size_t i = m->n; i-- > 0;) {
@@ -145,11 +157,19 @@ static enum zset_added expected(const struct model *m, ptrdiff_t at, double *sco
     return *score == old ? ZSET_SAME : ZSET_UPDATED;
 }
 
-static void add(struct value_ref *zset, struct model *m, struct prng *r, const struct types_limits *limits)
+static void add(struct value_ref *zset, struct model *m, struct prng *r,
+                const struct types_limits *limits)
 {
-    static const unsigned flags[] = {
-        0, 0, 0, ZSET_NX, ZSET_XX, ZSET_GT, ZSET_LT, ZSET_INCR, ZSET_INCR | ZSET_GT, ZSET_XX | ZSET_LT
-    };
+    static const unsigned flags[] = { 0,
+                                      0,
+                                      0,
+                                      ZSET_NX,
+                                      ZSET_XX,
+                                      ZSET_GT,
+                                      ZSET_LT,
+                                      ZSET_INCR,
+                                      ZSET_INCR | ZSET_GT,
+                                      ZSET_XX | ZSET_LT };
     struct text name = text_random(r, 300);
     unsigned f = flags[prng_below(r, sizeof(flags) / sizeof(*flags))];
     double score = random_score(r), got = 42, want = score;
@@ -243,8 +263,11 @@ Test(zset, becomes_a_skiplist_at_the_limits)
         unsigned n;
         size_t longest;
         enum value_encoding enc;
-    } cases[] = { { 1, 1, ENC_LISTPACK },   { 128, 64, ENC_LISTPACK }, { 129, 1, ENC_SKIPLIST },
-                  { 1, 65, ENC_SKIPLIST },  { 0, 0, ENC_LISTPACK } };
+    } cases[] = { { 1, 1, ENC_LISTPACK },
+                  { 128, 64, ENC_LISTPACK },
+                  { 129, 1, ENC_SKIPLIST },
+                  { 1, 65, ENC_SKIPLIST },
+                  { 0, 0, ENC_LISTPACK } };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct value_ref zset = zset_new_for(cases[i].n, cases[i].longest, &defaults);
         cr_expect_eq(zset.enc, cases[i].enc, "%zu", i);
@@ -392,7 +415,8 @@ Test(zset, is_built_from_members_in_any_order)
 
 /* ---- from outside ---- */
 
-static bool load(const char *const *texts, size_t n, const struct types_limits *limits, struct value_ref *ret)
+static bool load(const char *const *texts, size_t n, const struct types_limits *limits,
+                 struct value_ref *ret)
 {
     uint8_t *lp = lp_new();
     for (size_t i = 0; i < n; i++)
@@ -409,12 +433,9 @@ Test(zset, takes_only_listpacks_that_are_sorted_sets)
         size_t n;
         bool ok;
     } cases[] = {
-        { { "a", "1", "b", "2" }, 4, true },
-        { { "a", "1", "b" }, 3, false },
-        { { "a", "1", "a", "2" }, 4, false },
-        { { "a", "x" }, 2, false },
-        { { "a", "nan" }, 2, false },
-        { { "a", "-inf", "b", "1.5", "c", "inf" }, 6, true },
+        { { "a", "1", "b", "2" }, 4, true },  { { "a", "1", "b" }, 3, false },
+        { { "a", "1", "a", "2" }, 4, false }, { { "a", "x" }, 2, false },
+        { { "a", "nan" }, 2, false },         { { "a", "-inf", "b", "1.5", "c", "inf" }, 6, true },
         { { "b", "2", "a", "1" }, 4, true }, /* sorted anew */
         { { "b", "1", "a", "1" }, 4, true },
     };
@@ -436,7 +457,8 @@ Test(zset, takes_only_listpacks_that_are_sorted_sets)
     }
     struct value_ref zset;
     static const char *const two[] = { "a", "1", "b", "2" };
-    static const struct types_limits one = { .zset_max_listpack_entries = 1, .zset_max_listpack_value = 64 };
+    static const struct types_limits one = { .zset_max_listpack_entries = 1,
+                                             .zset_max_listpack_value = 64 };
     cr_assert(load(two, 4, &one, &zset));
     cr_expect_eq(zset.enc, ENC_SKIPLIST);
     cr_expect_eq(zset_count(zset), 2);

@@ -224,7 +224,8 @@ Test(zset_tree, keeps_its_leaves_full)
         ztree_init(&t);
         for (int i = 0; i < N; i++) {
             items[i] = item_of((unsigned)i);
-            ztree_insert(&t, cases[k].order ? (double)(i * cases[k].order) : prng_double(&r), items[i]);
+            ztree_insert(&t, cases[k].order ? (double)(i * cases[k].order) : prng_double(&r),
+                         items[i]);
         }
         cr_assert(ztree_check(&t));
         cr_expect_gt(fill_of(&t), cases[k].at_least, "case %zu: %.3f", k, fill_of(&t));
