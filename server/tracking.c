@@ -249,8 +249,8 @@ static void note_change(struct tracking *t, struct prefix *p, struct bytes key, 
     t->pending = true;
 }
 
-/* Either all prefixes are compared with the key, or all beginnings of the key are looked up: whichever is less work, so that
- * very many prefixes do not slow down every write. */
+/* Either all prefixes are compared with the key, or all beginnings of the key are looked up: whichever is less work, so
+ * that very many prefixes do not slow down every write. */
 static void touch_prefixes(struct tracking *t, struct bytes key, uint64_t by)
 {
     if (tracking_prefixes(t) > (key.n + 1) * (4 + key.n / 64)) {

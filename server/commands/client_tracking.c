@@ -85,8 +85,8 @@ static bool refuse_pair(struct call *c, const struct candidate *a, const struct 
     return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
 }
 
-/* Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is all that has
- * to be looked at, however many prefixes there are. Giving again what the client has is fine. */
+/* Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is all
+ * that has to be looked at, however many prefixes there are. Giving again what the client has is fine. */
 static bool prefixes_fit(struct call *c, const struct request *r)
 {
     const struct client_tracking *t = c->client->tracking;

@@ -1,7 +1,7 @@
 /* DUMP and RESTORE: a value as a payload that another server can make a key of (server/persist/rdb_load.h).
  *
- * The order of RESTORE's checks is Redis': options, the name, the time, the checksum, then the value, which is read whole
- * before a key that it replaces is touched. */
+ * The order of RESTORE's checks is Redis': options, the name, the time, the checksum, then the value, which is read
+ * whole before a key that it replaces is touched. */
 #include "common/arena.h"
 #include "common/buf.h"
 #include "server/commands/collection.h"
@@ -51,10 +51,12 @@ static bool parse_options(struct call *c, struct restore_args *a)
         } else if (arg_is(c, i, "ABSTTL")) {
             a->absolute = true;
         } else if (arg_is(c, i, "IDLETIME") && more && a->freq < 0) {
-            if (!parse_number(c, ++i, INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0", &a->idle_s))
+            if (!parse_number(c, ++i, INT64_MAX, "ERR Invalid IDLETIME value, must be >= 0",
+                              &a->idle_s))
                 return false;
         } else if (arg_is(c, i, "FREQ") && more && a->idle_s < 0) {
-            if (!parse_number(c, ++i, UINT8_MAX, "ERR Invalid FREQ value, must be >= 0 and <= 255", &a->freq))
+            if (!parse_number(c, ++i, UINT8_MAX, "ERR Invalid FREQ value, must be >= 0 and <= 255",
+                              &a->freq))
                 return false;
         } else {
             reply_syntax_error(c);
@@ -123,7 +125,8 @@ static void cmd_restore(struct call *c)
         reply_error(c, "BUSYKEY Target key name already exists.");
         return;
     }
-    if (!parse_number(c, 2, INT64_MAX, "ERR Invalid TTL value, must be >= 0", &a.ttl) || !load_payload(c, &v))
+    if (!parse_number(c, 2, INT64_MAX, "ERR Invalid TTL value, must be >= 0", &a.ttl) ||
+        !load_payload(c, &v))
         return;
 
     msec_t at = NO_EXPIRE;

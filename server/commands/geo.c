@@ -1,4 +1,5 @@
-/* GEOADD, GEODIST, GEOPOS, GEOHASH: members of sorted sets with a place for a score. Searching is geo_search.c. */
+/* GEOADD, GEODIST, GEOPOS, GEOHASH: members of sorted sets with a place for a score. Searching is
+ * geo_search.c. */
 #include "server/commands/geo.h"
 
 #include <stdio.h>
@@ -135,7 +136,8 @@ static void cmd_geoadd(struct call *c)
         zset_expect(&zset, (uint64_t)a.n, longest, c->limits);
         for (int i = 0; i < a.n; i++) {
             double score;
-            enum zset_added r = zset_add(&zset, (double)scores[i], c->argv[a.at + 3 * i + 2], a.flags, c->limits, &score);
+            enum zset_added r = zset_add(&zset, (double)scores[i], c->argv[a.at + 3 * i + 2],
+                                         a.flags, c->limits, &score);
             added += r == ZSET_ADDED;
             updated += r == ZSET_UPDATED;
         }

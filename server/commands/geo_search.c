@@ -1,4 +1,5 @@
-/* GEOSEARCH, GEOSEARCHSTORE and their older forms GEORADIUS and GEORADIUSBYMEMBER (_RO): members within a circle or a box.
+/* GEOSEARCH, GEOSEARCHSTORE and their older forms GEORADIUS and GEORADIUSBYMEMBER (_RO): members
+ * within a circle or a box.
  *
  * The area is covered by a few ranges of scores; what lies in them is looked at one by one. */
 #include <stdlib.h>
@@ -6,11 +7,11 @@
 #include "common/buf.h"
 #include "server/commands/geo.h"
 
-enum form { /* of the command */
-    FORM_SEARCH = 1,     /* GEOSEARCH, GEOSEARCHSTORE: where from and how far are options */
-    FORM_STORES = 2,     /* GEOSEARCHSTORE: the destination comes first */
-    FORM_MAY_STORE = 4,  /* STORE and STOREDIST are options */
-    FORM_BY_MEMBER = 8,
+enum form {                     /* of the command */
+            FORM_SEARCH = 1,    /* GEOSEARCH, GEOSEARCHSTORE: where from and how far are options */
+            FORM_STORES = 2,    /* GEOSEARCHSTORE: the destination comes first */
+            FORM_MAY_STORE = 4, /* STORE and STOREDIST are options */
+            FORM_BY_MEMBER = 8,
 };
 
 struct geo_args {
@@ -61,7 +62,8 @@ static bool arg_radius(struct call *c, int i, struct geo_args *a)
 
 static bool arg_box(struct call *c, int i, struct geo_args *a)
 {
-    if (!arg_numeric(c, i, &a->shape.width, "width") || !arg_numeric(c, i + 1, &a->shape.height, "height"))
+    if (!arg_numeric(c, i, &a->shape.width, "width") ||
+        !arg_numeric(c, i + 1, &a->shape.height, "height"))
         return false;
     if (a->shape.width < 0 || a->shape.height < 0) {
         reply_error(c, "ERR height or width cannot be negative");
@@ -99,7 +101,8 @@ static bool arg_count(struct call *c, int i, struct geo_args *a)
     return a->count > 0;
 }
 
-/* The options of GEOSEARCH at *i that say where; moves *i to the last argument. False: an error was replied. */
+/* The options of GEOSEARCH at *i that say where; moves *i to the last argument. False: an error was
+ * replied. */
 static bool parse_where(struct call *c, int *i, const struct entry *e, struct geo_args *a)
 {
     int at = *i + 1, more = c->argc - at;
@@ -124,7 +127,8 @@ static bool parse_where(struct call *c, int *i, const struct entry *e, struct ge
     return false;
 }
 
-static bool parse_options(struct call *c, int i, unsigned form, const struct entry *e, struct geo_args *a)
+static bool parse_options(struct call *c, int i, unsigned form, const struct entry *e,
+                          struct geo_args *a)
 {
     for (; i < c->argc; i++) {
         bool more = i + 1 < c->argc;
@@ -143,7 +147,8 @@ static bool parse_options(struct call *c, int i, unsigned form, const struct ent
         } else if (more && arg_is(c, i, "COUNT")) {
             if (!arg_count(c, ++i, a))
                 return false;
-        } else if (more && (form & FORM_MAY_STORE) && (arg_is(c, i, "STORE") || arg_is(c, i, "STOREDIST"))) {
+        } else if (more && (form & FORM_MAY_STORE) &&
+                   (arg_is(c, i, "STORE") || arg_is(c, i, "STOREDIST"))) {
             a->store_distance = arg_is(c, i, "STOREDIST");
             a->store_at = ++i;
         } else if ((form & FORM_STORES) && arg_is(c, i, "STOREDIST")) {
@@ -166,9 +171,11 @@ static bool check_args(struct call *c, unsigned form, struct geo_args *a)
         resp_errorf(c->w, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
                     form & FORM_STORES ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS");
     else if (!a->has_from)
-        resp_errorf(c->w, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s", (int)name.n, name.p);
+        resp_errorf(c->w, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s",
+                    (int)name.n, name.p);
     else if (!a->has_shape)
-        resp_errorf(c->w, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s", (int)name.n, name.p);
+        resp_errorf(c->w, "ERR exactly one of BYRADIUS and BYBOX can be specified for %.*s",
+                    (int)name.n, name.p);
     else if (a->any && !a->count)
         reply_error(c, "ERR the ANY argument requires COUNT argument");
     else
@@ -223,7 +230,8 @@ static void search(const struct entry *e, const struct geo_args *a, struct hits 
     struct geo_range ranges[GEO_RANGES_MAX];
     unsigned n = geo_cover(&a->shape, ranges);
     for (unsigned i = 0; i < n; i++) {
-        struct zset_score_range range = { (double)ranges[i].from, (double)ranges[i].to, false, true };
+        struct zset_score_range range = { (double)ranges[i].from, (double)ranges[i].to, false,
+                                          true };
         struct zset_span span = zset_span_by_score(ref_of(e), &range);
         struct zset_walk w;
         if (span.from == span.to)
@@ -278,14 +286,16 @@ static void reply_hits(struct call *c, const struct geo_args *a, const struct hi
     }
 }
 
-static void store_hits(struct call *c, const struct geo_args *a, const struct hits *h, size_t n, const char *event)
+static void store_hits(struct call *c, const struct geo_args *a, const struct hits *h, size_t n,
+                       const char *event)
 {
     struct zset_build b;
     zset_build_begin(&b, n);
     for (size_t i = 0; i < n; i++) {
         const struct hit *hit = hit_at(h, i);
         struct bytes member = hit_text(h, hit);
-        zset_build_add(&b, hash_bytes(member), member, a->store_distance ? hit->distance / a->metres : hit->score);
+        zset_build_add(&b, hash_bytes(member), member,
+                       a->store_distance ? hit->distance / a->metres : hit->score);
     }
     store_zset(c, c->argv[a->store_at], zset_build_end(&b, c->limits), event);
 }
@@ -294,14 +304,16 @@ static void run(struct call *c, unsigned form)
 {
     struct geo_args a;
     struct entry *e;
-    if (!read_typed(c, c->argv[form & FORM_STORES ? 2 : 1], TYPE_ZSET, &e) || !parse(c, form, e, &a))
+    if (!read_typed(c, c->argv[form & FORM_STORES ? 2 : 1], TYPE_ZSET, &e) ||
+        !parse(c, form, e, &a))
         return;
     struct hits h = { BUF_INIT(BUF_UNLIMITED), BUF_INIT(BUF_UNLIMITED) };
     if (e)
         search(e, &a, &h);
     size_t n = hits_n(&h);
     if (n && a.order != UNSORTED)
-        qsort(h.items.p, n, sizeof(struct hit), a.order == ASCENDING ? by_distance : by_distance_down);
+        qsort(h.items.p, n, sizeof(struct hit),
+              a.order == ASCENDING ? by_distance : by_distance_down);
     if (a.count && (uint64_t)a.count < n)
         n = (size_t)a.count;
     if (a.store_at)

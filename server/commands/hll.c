@@ -1,7 +1,7 @@
 /* HyperLogLog: PFADD, PFCOUNT, PFMERGE and what looks into them (types/hll.h).
  *
- * The values are strings. A dense one is changed in place; a sparse one, which is small, in a buffer that is put
- * back. */
+ * The values are strings. A dense one is changed in place; a sparse one, which is small, in a
+ * buffer that is put back. */
 #include "server/types/hll.h"
 
 #include "common/arena.h"
@@ -69,8 +69,8 @@ static int64_t add_dense(struct call *c, const struct entry *e)
     return changed;
 }
 
-/* The same for a sparse one, or (e NULL) a new one, which is a change too. What was added before the damage was met
- * stays, as in Redis. */
+/* The same for a sparse one, or (e NULL) a new one, which is a change too. What was added before
+ * the damage was met stays, as in Redis. */
 static int64_t add_sparse(struct call *c, const struct entry *e, bool *ret_corrupt)
 {
     struct buf b = BUF_INIT(BUF_UNLIMITED);
@@ -128,7 +128,8 @@ static void count_one(struct call *c)
         reply_error(c, err_corrupt);
         return;
     }
-    if (ks_string_extend(c->db, c->argv[1], entry_string_len(e), &p)) { /* the count is kept in the value: a change */
+    if (ks_string_extend(c->db, c->argv[1], entry_string_len(e),
+                         &p)) { /* the count is kept in the value: a change */
         hll_set_cached(p, count);
         ks_touched(c->db, c->argv[1]);
         ks_stats(c->ks)->dirty++;
@@ -286,7 +287,8 @@ static bool registers_hold(struct buf *dense, struct prng *r)
     return true;
 }
 
-/* Both encodings count alike, and as well as they should: the relative error is 1.04 / sqrt(registers). */
+/* Both encodings count alike, and as well as they should: the relative error is 1.04 /
+ * sqrt(registers). */
 static bool counts_well(struct buf *sparse, struct buf *dense, struct prng *r)
 {
     enum { ELEMENTS = 1000000, SPARSE_MAX = 3000 };
@@ -302,7 +304,8 @@ static bool counts_well(struct buf *sparse, struct buf *dense, struct prng *r)
         next *= 10;
         if (!hll_count(buf_bytes(dense), &a) || !hll_count(buf_bytes(sparse), &b) || a != b)
             return false;
-        double error = (double)a - (double)n, most = error_max * (double)n + 1; /* a few may collide */
+        double error = (double)a - (double)n,
+               most = error_max * (double)n + 1; /* a few may collide */
         if (error > most || error < -most)
             return false;
     }
@@ -311,7 +314,8 @@ static bool counts_well(struct buf *sparse, struct buf *dense, struct prng *r)
 
 static void cmd_pfselftest(struct call *c)
 {
-    struct buf a = BUF_INIT(BUF_UNLIMITED), b = BUF_INIT(BUF_UNLIMITED), d = BUF_INIT(BUF_UNLIMITED);
+    struct buf a = BUF_INIT(BUF_UNLIMITED), b = BUF_INIT(BUF_UNLIMITED),
+               d = BUF_INIT(BUF_UNLIMITED);
     hll_new(&a);
     hll_new(&b);
     hll_new(&d);

@@ -1,6 +1,6 @@
-/* SORT and SORT_RO: the elements of a list, set or sorted set in the order of their numbers or texts, or of what keys
- * named after them hold (BY); elements, or what keys named after them hold (GET), replied or stored as a list. */
-#define _GNU_SOURCE /* qsort_r, memmem */
+/* SORT and SORT_RO: the elements of a list, set or sorted set in the order of their numbers or
+ * texts, or of what keys named after them hold (BY); elements, or what keys named after them hold
+ * (GET), replied or stored as a list. */
 #include <errno.h>
 #include <float.h>
 #include <locale.h>
@@ -25,14 +25,15 @@ struct sort_args {
 };
 
 struct sort_item {
-    struct bytes text;   /* of the element */
+    struct bytes text; /* of the element */
     double score;
     struct bytes weight; /* ALPHA: what is compared; p NULL: nothing there, which comes first */
 };
 
 static bool parse_args(struct call *c, bool read_only, struct sort_args *a)
 {
-    *a = (struct sort_args){ .count = -1, .gets = arena_array(c->arena, (size_t)c->argc, sizeof(int)) };
+    *a = (struct sort_args){ .count = -1,
+                             .gets = arena_array(c->arena, (size_t)c->argc, sizeof(int)) };
     for (int i = 2; i < c->argc; i++) {
         int more = c->argc - 1 - i;
         if (arg_is(c, i, "ASC")) {
@@ -69,10 +70,13 @@ static struct bytes keep_text(struct call *c, const struct element *e)
     return e->s.p ? e->s : element_text(e, arena_alloc(c->arena, ELEMENT_SCRATCH));
 }
 
-/* The pattern with its first star replaced by the element; `->field` behind the star names a field of a hash. */
-static struct bytes pattern_key(struct call *c, struct bytes pattern, struct bytes element, struct bytes *ret_field)
+/* The pattern with its first star replaced by the element; `->field` behind the star names a field
+ * of a hash. */
+static struct bytes pattern_key(struct call *c, struct bytes pattern, struct bytes element,
+                                struct bytes *ret_field)
 {
-    const char *star = memchr(pattern.p, '*', pattern.n), *end = pattern.p + pattern.n, *key_end = end;
+    const char *star = memchr(pattern.p, '*', pattern.n), *end = pattern.p + pattern.n,
+               *key_end = end;
     ASSERT(star);
     *ret_field = bytes_of(NULL, 0);
     const char *arrow = memmem(star + 1, (size_t)(end - star - 1), "->", 2);
@@ -117,7 +121,8 @@ static uint64_t elements_of(const struct entry *e)
     return e ? value_ops(entry_type(e))->elements(entry_object(e), entry_encoding(e)) : 0;
 }
 
-/* Elements in the collection's own order; of a sorted set only from rank `skip` on (from the end when `backwards`). */
+/* Elements in the collection's own order; of a sorted set only from rank `skip` on (from the end
+ * when `backwards`). */
 static void gather(struct call *c, const struct entry *e, uint64_t skip, uint64_t n, bool backwards,
                    struct sort_item *items)
 {
@@ -146,8 +151,8 @@ static void gather(struct call *c, const struct entry *e, uint64_t skip, uint64_
     }
 }
 
-/* A sorted set that has been sorted is one with a skiplist from then on: OBJECT ENCODING shows it, and clients may rely
- * on what Redis does. */
+/* A sorted set that has been sorted is one with a skiplist from then on: OBJECT ENCODING shows it,
+ * and clients may rely on what Redis does. */
 static void leave_listpack(struct entry *e)
 {
     struct value_ref old = ref_of(e);
@@ -168,7 +173,8 @@ static void leave_listpack(struct entry *e)
 
 /* ---- order ---- */
 
-/* As strtod reads it, blanks in front and all; a number that is too small for full precision is refused too. */
+/* As strtod reads it, blanks in front and all; a number that is too small for full precision is
+ * refused too. */
 static bool parse_score(struct call *c, struct bytes s, double *ret_v)
 {
     int64_t i;
@@ -191,8 +197,8 @@ static bool parse_score(struct call *c, struct bytes s, double *ret_v)
 
 struct order {
     int sign;
-    bool weights;  /* compare those, else scores */
-    bool collate;  /* by the locale, up to a zero byte: what is not stored */
+    bool weights; /* compare those, else scores */
+    bool collate; /* by the locale, up to a zero byte: what is not stored */
     bool locale_c;
 };
 
@@ -226,7 +232,8 @@ static int compare_items(const void *pa, const void *pb, void *ctx)
 }
 
 /* What the items are compared by. False: an error was replied. */
-static bool weigh(struct call *c, const struct sort_args *a, struct sort_item *items, uint64_t n, const struct order *o)
+static bool weigh(struct call *c, const struct sort_args *a, struct sort_item *items, uint64_t n,
+                  const struct order *o)
 {
     for (uint64_t i = 0; i < n; i++) {
         struct sort_item *item = &items[i];
@@ -249,7 +256,8 @@ static bool weigh(struct call *c, const struct sort_args *a, struct sort_item *i
     return true;
 }
 
-static bool sort_items(struct call *c, const struct sort_args *a, struct sort_item *items, uint64_t n)
+static bool sort_items(struct call *c, const struct sort_args *a, struct sort_item *items,
+                       uint64_t n)
 {
     const char *locale = setlocale(LC_COLLATE, NULL);
     struct order o = {
@@ -276,7 +284,8 @@ static void limit(const struct sort_args *a, uint64_t n, uint64_t *ret_from, uin
     *ret_to = a->count < 0 || (uint64_t)a->count > n - from ? n : from + (uint64_t)a->count;
 }
 
-static void reply_items(struct call *c, const struct sort_args *a, const struct sort_item *items, uint64_t n)
+static void reply_items(struct call *c, const struct sort_args *a, const struct sort_item *items,
+                        uint64_t n)
 {
     reply_array(c, (int64_t)(a->gets_n ? n * (uint64_t)a->gets_n : n));
     for (uint64_t i = 0; i < n; i++) {
@@ -292,7 +301,8 @@ static void reply_items(struct call *c, const struct sort_args *a, const struct 
     }
 }
 
-static void store_items(struct call *c, const struct sort_args *a, const struct sort_item *items, uint64_t n)
+static void store_items(struct call *c, const struct sort_args *a, const struct sort_item *items,
+                        uint64_t n)
 {
     struct bytes key = c->argv[a->store_at];
     if (n == 0) {
@@ -327,11 +337,13 @@ static void sort(struct call *c, bool read_only)
     if (!parse_args(c, read_only, &a))
         return;
     struct entry *e = ks_read(c->db, c->argv[1]);
-    if (e && entry_type(e) != TYPE_LIST && entry_type(e) != TYPE_SET && entry_type(e) != TYPE_ZSET) {
+    if (e && entry_type(e) != TYPE_LIST && entry_type(e) != TYPE_SET &&
+        entry_type(e) != TYPE_ZSET) {
         reply_wrong_type(c);
         return;
     }
-    if (a.unsorted && e && entry_type(e) == TYPE_SET && a.stores) { /* what others store must be the same */
+    if (a.unsorted && e && entry_type(e) == TYPE_SET &&
+        a.stores) { /* what others store must be the same */
         a.unsorted = a.by_pattern = false;
         a.alpha = true;
     }

@@ -1,4 +1,5 @@
-/* See stream.h; and the commands that look at entries or remove them: XLEN, XRANGE, XREVRANGE, XDEL. */
+/* See stream.h; and the commands that look at entries or remove them: XLEN, XRANGE, XREVRANGE,
+ * XDEL. */
 #include "server/commands/stream.h"
 
 #include "common/arena.h"
@@ -26,7 +27,8 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* As strtoull reads it, since that is what clients could write all along: spaces, a plus and zeros may be in front. */
+/* As strtoull reads it, since that is what clients could write all along: spaces, a plus and zeros
+ * may be in front. */
 static bool parse_part(struct bytes s, uint64_t *ret_v)
 {
     size_t i = 0;
@@ -39,7 +41,8 @@ static bool parse_part(struct bytes s, uint64_t *ret_v)
         return false;
     for (; i < s.n; i++) {
         unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
-        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) || __builtin_add_overflow(v, (uint64_t)digit, &v))
+        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)digit, &v))
             return false;
     }
     *ret_v = v;
@@ -86,7 +89,8 @@ bool arg_stream_bound(struct call *c, int i, enum stream_bound bound, struct str
         return false;
     }
     if (open && !(start ? stream_id_next(&id) : stream_id_prev(&id))) {
-        reply_error(c, start ? "ERR invalid start ID for the interval" : "ERR invalid end ID for the interval");
+        reply_error(c, start ? "ERR invalid start ID for the interval"
+                             : "ERR invalid end ID for the interval");
         return false;
     }
     *ret_id = id;

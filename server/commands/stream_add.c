@@ -16,12 +16,14 @@ static uint64_t default_limit(const struct types_limits *limits)
     return per_node > MOST / NODES ? MOST : (uint64_t)per_node * NODES;
 }
 
-/* MAXLEN or MINID at i, its specifier and threshold. Gives the index behind them, or 0 after an error. */
+/* MAXLEN or MINID at i, its specifier and threshold. Gives the index behind them, or 0 after an
+ * error. */
 static int parse_strategy(struct call *c, int i, struct trim_args *a)
 {
     bool by_length = bytes_is(c->argv[i], "MAXLEN");
     if (a->trim.by != STREAM_TRIM_NONE) {
-        reply_error(c, "ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
+        reply_error(
+            c, "ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
         return 0;
     }
     a->trim.approximate = false;
@@ -85,9 +87,10 @@ static bool parse_new_id(struct call *c, int i, struct trim_args *a)
 static bool check_limit(struct call *c, bool xadd, struct trim_args *a)
 {
     if (a->trim.by == STREAM_TRIM_NONE && (a->trim.limit || !xadd)) {
-        reply_error(c, a->trim.limit
-                           ? "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
-                           : "ERR syntax error, XTRIM must be called with a trimming strategy");
+        reply_error(
+            c, a->trim.limit
+                   ? "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+                   : "ERR syntax error, XTRIM must be called with a trimming strategy");
         return false;
     }
     if (c->flags & CALL_FROM_MASTER) {
@@ -131,8 +134,10 @@ bool trim_args_parse(struct call *c, bool xadd, struct trim_args *a)
 
 /* ---- effects ---- */
 
-/* What others must hear: the ID as it was given, the exact result of approximate trimming, no LIMIT. */
-static void effect_exact(struct call *c, const struct trim_args *a, const struct stream *s, struct stream_id id)
+/* What others must hear: the ID as it was given, the exact result of approximate trimming, no
+ * LIMIT. */
+static void effect_exact(struct call *c, const struct trim_args *a, const struct stream *s,
+                         struct stream_id id)
 {
     struct bytes *argv = arena_array(c->arena, (size_t)c->argc, sizeof(*argv));
     int n = 0;
@@ -147,8 +152,8 @@ static void effect_exact(struct call *c, const struct trim_args *a, const struct
         else if (a->trim.approximate && i == a->specifier_at)
             argv[n] = BYTES("=");
         else if (a->trim.approximate && i == a->threshold_at)
-            argv[n] =
-                a->trim.by == STREAM_TRIM_MAXLEN ? effect_i64(c, (int64_t)s->length) : effect_stream_id(c, s->first);
+            argv[n] = a->trim.by == STREAM_TRIM_MAXLEN ? effect_i64(c, (int64_t)s->length)
+                                                       : effect_stream_id(c, s->first);
         n++;
     }
     effect_replace(c, n, argv);
@@ -161,7 +166,8 @@ static bool next_id(struct call *c, const struct stream *s, struct trim_args *a)
 {
     struct stream_id last = s ? s->last : STREAM_ID_MIN;
     if (last.ms == UINT64_MAX && last.seq == UINT64_MAX) {
-        reply_error(c, "ERR The stream has exhausted the last possible ID, unable to add more items");
+        reply_error(c,
+                    "ERR The stream has exhausted the last possible ID, unable to add more items");
         return false;
     }
     if (a->auto_ms) {
@@ -176,7 +182,8 @@ static bool next_id(struct call *c, const struct stream *s, struct trim_args *a)
         a->id.seq = last.seq + 1;
     if (stream_id_cmp(a->id, last) > 0)
         return true;
-    reply_error(c, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    reply_error(c,
+                "ERR The ID specified in XADD is equal or smaller than the target stream top item");
     return false;
 }
 
@@ -263,7 +270,8 @@ static void cmd_xsetid(struct call *c)
             if (!arg_stream_id(c, i + 1, 0, &max_deleted))
                 return;
             if (stream_id_cmp(id, max_deleted) < 0) {
-                reply_error(c, "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
+                reply_error(c, "ERR The ID specified in XSETID is smaller than the provided "
+                               "max_deleted_entry_id");
                 return;
             }
         } else {
@@ -279,7 +287,8 @@ static void cmd_xsetid(struct call *c)
     }
     struct stream *s = stream_at(e);
     if (stream_id_cmp(id, s->max_deleted) < 0) {
-        reply_error(c, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+        reply_error(c,
+                    "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
         return;
     }
     if (stream_last_valid(s, &top) && stream_id_cmp(id, top) < 0) {
@@ -287,7 +296,9 @@ static void cmd_xsetid(struct call *c)
         return;
     }
     if (entries_added >= 0 && s->length > (uint64_t)entries_added) {
-        reply_error(c, "ERR The entries_added specified in XSETID is smaller than the target stream length");
+        reply_error(
+            c,
+            "ERR The entries_added specified in XSETID is smaller than the target stream length");
         return;
     }
     s->last = id;

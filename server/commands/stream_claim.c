@@ -10,8 +10,8 @@ struct claim_args {
     msec_t min_idle, delivered; /* delivered: the time that the entries get */
     int64_t deliveries;         /* -1: one more than they had */
     bool force, just_id;
-    int ids_n;                  /* XCLAIM: IDs from argv[5] on */
-    struct stream_id last_id;   /* LASTID; 0-0: not given */
+    int ids_n;                /* XCLAIM: IDs from argv[5] on */
+    struct stream_id last_id; /* LASTID; 0-0: not given */
 };
 
 static bool arg_min_idle(struct call *c, msec_t *ret_ms, const char *command)
@@ -58,7 +58,8 @@ static bool parse_claim_options(struct call *c, struct claim_args *a)
             if (!arg_stream_id(c, ++i, 0, &a->last_id))
                 return false;
         } else {
-            resp_errorf(c->w, "ERR Unrecognized XCLAIM option '%.*s'", (int)c->argv[i].n, c->argv[i].p);
+            resp_errorf(c->w, "ERR Unrecognized XCLAIM option '%.*s'", (int)c->argv[i].n,
+                        c->argv[i].p);
             return false;
         }
     }
@@ -67,9 +68,11 @@ static bool parse_claim_options(struct call *c, struct claim_args *a)
     return true;
 }
 
-/* Gives the pending (or, by force, any) entry to the consumer; its new state, or NULL when it is not to be had. */
-static struct stream_pending *claim(struct call *c, struct stream_group *g, struct stream_consumer *consumer,
-                                    struct stream_id id, const struct claim_args *a)
+/* Gives the pending (or, by force, any) entry to the consumer; its new state, or NULL when it is
+ * not to be had. */
+static struct stream_pending *claim(struct call *c, struct stream_group *g,
+                                    struct stream_consumer *consumer, struct stream_id id,
+                                    const struct claim_args *a)
 {
     struct stream_pending *p = id_tree_find(&g->pending, id);
     if (!p && !a->force)
@@ -86,9 +89,10 @@ static struct stream_pending *claim(struct call *c, struct stream_group *g, stru
     return p;
 }
 
-/* The entry is pending but not in the stream any more: it goes. What others hear is a claim all the same, which makes
- * them find the same. */
-static void drop_deleted(struct call *c, struct bytes key, struct stream_group *g, struct stream_id id)
+/* The entry is pending but not in the stream any more: it goes. What others hear is a claim all the
+ * same, which makes them find the same. */
+static void drop_deleted(struct call *c, struct bytes key, struct stream_group *g,
+                         struct stream_id id)
 {
     struct stream_pending *p = id_tree_find(&g->pending, id);
     if (!p)
@@ -155,14 +159,17 @@ static void cmd_xclaim(struct call *c)
 
 /* ---- XAUTOCLAIM key group consumer min-idle-time start [COUNT n] [JUSTID] ---- */
 
-static bool parse_autoclaim(struct call *c, struct claim_args *a, struct stream_id *ret_start, int64_t *ret_count)
+static bool parse_autoclaim(struct call *c, struct claim_args *a, struct stream_id *ret_start,
+                            int64_t *ret_count)
 {
     const int64_t count_max = INT64_MAX / 16, count_sane = (int64_t)1 << 43;
-    if (!arg_min_idle(c, &a->min_idle, "XAUTOCLAIM") || !arg_stream_bound(c, 5, STREAM_BOUND_START, ret_start))
+    if (!arg_min_idle(c, &a->min_idle, "XAUTOCLAIM") ||
+        !arg_stream_bound(c, 5, STREAM_BOUND_START, ret_start))
         return false;
     for (int i = 6; i < c->argc; i++) {
         if (arg_is(c, i, "COUNT") && i + 1 < c->argc) {
-            if (!num_parse_i64(c->argv[++i], ret_count) || *ret_count < 1 || *ret_count > count_max) {
+            if (!num_parse_i64(c->argv[++i], ret_count) || *ret_count < 1 ||
+                *ret_count > count_max) {
                 reply_error(c, "ERR COUNT must be > 0");
                 return false;
             }
@@ -174,7 +181,8 @@ static bool parse_autoclaim(struct call *c, struct claim_args *a, struct stream_
         }
     }
     if (*ret_count >= count_sane) {
-        reply_error(c, "ERR Insufficient memory, failed allocating transient memory, COUNT too high.");
+        reply_error(c,
+                    "ERR Insufficient memory, failed allocating transient memory, COUNT too high.");
         return false;
     }
     return true;
@@ -193,11 +201,11 @@ static struct stream_id ids_at(const struct buf *ids, int64_t i)
     return id;
 }
 
-/* Walks the pending entries from *at on, claims up to `count` of them and drops those whose entry is gone (which count
- * as well); at most ten times as many are looked at. */
-static void autoclaim(struct call *c, const struct stream *s, struct stream_group *g, struct stream_consumer *consumer,
-                      const struct claim_args *a, struct id_at *at, int64_t count, struct buf *claimed,
-                      struct buf *deleted)
+/* Walks the pending entries from *at on, claims up to `count` of them and drops those whose entry
+ * is gone (which count as well); at most ten times as many are looked at. */
+static void autoclaim(struct call *c, const struct stream *s, struct stream_group *g,
+                      struct stream_consumer *consumer, const struct claim_args *a,
+                      struct id_at *at, int64_t count, struct buf *claimed, struct buf *deleted)
 {
     enum { ATTEMPTS_PER_ENTRY = 10 };
     int64_t attempts;
@@ -222,8 +230,8 @@ static void autoclaim(struct call *c, const struct stream *s, struct stream_grou
     }
 }
 
-static void reply_autoclaimed(struct call *c, const struct stream *s, struct stream_id next, const struct buf *claimed,
-                              const struct buf *deleted, bool just_id)
+static void reply_autoclaimed(struct call *c, const struct stream *s, struct stream_id next,
+                              const struct buf *claimed, const struct buf *deleted, bool just_id)
 {
     reply_array(c, 3);
     reply_stream_id(c->w, next);

@@ -1,4 +1,5 @@
-/* XGROUP, XACK and XPENDING: groups, their consumers, and what is pending. Claiming is stream_claim.c. */
+/* XGROUP, XACK and XPENDING: groups, their consumers, and what is pending. Claiming is
+ * stream_claim.c. */
 #include "server/commands/stream.h"
 
 #include "common/alloc.h"
@@ -8,11 +9,12 @@
 
 void reply_no_group(struct call *c, struct bytes key, struct bytes group)
 {
-    resp_errorf(c->w, "NOGROUP No such key '%.*s' or consumer group '%.*s'", (int)key.n, key.p, (int)group.n, group.p);
+    resp_errorf(c->w, "NOGROUP No such key '%.*s' or consumer group '%.*s'", (int)key.n, key.p,
+                (int)group.n, group.p);
 }
 
-struct stream_consumer *take_consumer(struct call *c, struct bytes key, struct stream_group *g, struct bytes name,
-                                      bool *ret_made)
+struct stream_consumer *take_consumer(struct call *c, struct bytes key, struct stream_group *g,
+                                      struct bytes name, bool *ret_made)
 {
     struct stream_consumer *consumer = stream_consumer_find(g, name);
     *ret_made = !consumer;
@@ -25,7 +27,8 @@ struct stream_consumer *take_consumer(struct call *c, struct bytes key, struct s
 }
 
 void effect_claim(struct call *c, struct bytes key, const struct stream_group *g,
-                  const struct stream_consumer *consumer, struct stream_id id, const struct stream_pending *p)
+                  const struct stream_consumer *consumer, struct stream_id id,
+                  const struct stream_pending *p)
 {
     char id_text[STREAM_ID_TEXT], last_text[STREAM_ID_TEXT], time_text[24], count_text[24];
     struct bytes argv[] = {
@@ -102,9 +105,9 @@ static bool group_stream(struct call *c, bool may_miss, struct stream **ret_stre
     if (!write_typed(c, c->argv[2], TYPE_STREAM, &e))
         return false;
     if (!e && !may_miss) {
-        reply_error(
-            c, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the "
-               "MKSTREAM option to create an empty stream automatically.");
+        reply_error(c, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE "
+                       "you may want to use the "
+                       "MKSTREAM option to create an empty stream automatically.");
         return false;
     }
     *ret_stream = stream_at(e);
@@ -112,7 +115,8 @@ static bool group_stream(struct call *c, bool may_miss, struct stream **ret_stre
 }
 
 /* The stream and the group of its arguments; false after an error. */
-static bool group_of_args(struct call *c, struct stream **ret_stream, struct stream_group **ret_group)
+static bool group_of_args(struct call *c, struct stream **ret_stream,
+                          struct stream_group **ret_group)
 {
     struct bytes key = c->argv[2], name = c->argv[3];
     if (!group_stream(c, false, ret_stream))
@@ -120,13 +124,14 @@ static bool group_of_args(struct call *c, struct stream **ret_stream, struct str
     *ret_group = stream_group_find(*ret_stream, name);
     if (*ret_group)
         return true;
-    resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n, name.p, (int)key.n,
-                key.p);
+    resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n,
+                name.p, (int)key.n, key.p);
     return false;
 }
 
 /* $ is the last ID of the stream; SETID, unlike CREATE, takes - and + too. */
-static bool arg_group_id(struct call *c, int i, const struct stream *s, bool create, struct stream_id *ret_id)
+static bool arg_group_id(struct call *c, int i, const struct stream *s, bool create,
+                         struct stream_id *ret_id)
 {
     struct bytes id = c->argv[i];
     if (!create && (bytes_eq(id, BYTES("-")) || bytes_eq(id, BYTES("+"))))
@@ -143,7 +148,8 @@ static void cmd_xgroup_create(struct call *c)
     struct group_args a;
     struct stream *s;
     struct stream_id id;
-    if (!parse_group_options(c, true, &a) || !group_stream(c, a.make_stream, &s) || !arg_group_id(c, 4, s, true, &id))
+    if (!parse_group_options(c, true, &a) || !group_stream(c, a.make_stream, &s) ||
+        !arg_group_id(c, 4, s, true, &id))
         return;
     if (!s) {
         s = stream_new();
@@ -163,7 +169,8 @@ static void cmd_xgroup_setid(struct call *c)
     struct stream *s;
     struct stream_group *g;
     struct stream_id id;
-    if (!parse_group_options(c, false, &a) || !group_of_args(c, &s, &g) || !arg_group_id(c, 4, s, false, &id))
+    if (!parse_group_options(c, false, &a) || !group_of_args(c, &s, &g) ||
+        !arg_group_id(c, 4, s, false, &id))
         return;
     g->last = id;
     g->entries_read = a.entries_read;
@@ -179,7 +186,8 @@ static void cmd_xgroup_destroy(struct call *c)
     struct stream_group *g = stream_group_find(s, c->argv[3]);
     if (g) {
         stream_group_remove(s, g);
-        ks_changed(c->db, c->argv[2], NOTIFY_STREAM, "xgroup-destroy"); /* wakes those who read from it */
+        ks_changed(c->db, c->argv[2], NOTIFY_STREAM,
+                   "xgroup-destroy"); /* wakes those who read from it */
     }
     reply_int(c, g != NULL);
 }
@@ -326,7 +334,8 @@ static void reply_pending_summary(struct call *c, const struct stream_group *g)
     mem_free(consumers);
 }
 
-static void reply_pending_range(struct call *c, const struct stream_group *g, const struct pending_args *a)
+static void reply_pending_range(struct call *c, const struct stream_group *g,
+                                const struct pending_args *a)
 {
     const struct id_tree *t = &g->pending;
     if (a->consumer_at) {
@@ -374,7 +383,8 @@ static const struct command xgroup_subs[] = {
     { "create", cmd_xgroup_create, -5, CMD_WRITE | CMD_DENY_OOM, KEYS_AT(2, 2, 1), NULL },
     { "setid", cmd_xgroup_setid, -5, CMD_WRITE, KEYS_AT(2, 2, 1), NULL },
     { "destroy", cmd_xgroup_destroy, 4, CMD_WRITE, KEYS_AT(2, 2, 1), NULL },
-    { "createconsumer", cmd_xgroup_createconsumer, 5, CMD_WRITE | CMD_DENY_OOM, KEYS_AT(2, 2, 1), NULL },
+    { "createconsumer", cmd_xgroup_createconsumer, 5, CMD_WRITE | CMD_DENY_OOM, KEYS_AT(2, 2, 1),
+      NULL },
     { "delconsumer", cmd_xgroup_delconsumer, 5, CMD_WRITE, KEYS_AT(2, 2, 1), NULL },
     { "help", cmd_xgroup_help, 2, CMD_LOADING | CMD_STALE, NO_KEYS, NULL },
     COMMANDS_END,

@@ -61,7 +61,8 @@ static void reply_end_entry(struct call *c, const struct stream *s, bool last)
         reply_null(c);
 }
 
-static void reply_pending(struct call *c, const struct id_tree *t, uint64_t count, bool with_consumer)
+static void reply_pending(struct call *c, const struct id_tree *t, uint64_t count,
+                          bool with_consumer)
 {
     resp_bulk_str(c->w, "pending");
     uint64_t n = count && count < t->count ? count : t->count;
@@ -158,7 +159,8 @@ static void cmd_xinfo_stream(struct call *c)
         reply_end_entry(c, s, true);
         return;
     }
-    if (!arg_is(c, 3, "FULL") || (c->argc != 4 && c->argc != 6) || (c->argc == 6 && !arg_is(c, 4, "COUNT"))) {
+    if (!arg_is(c, 3, "FULL") || (c->argc != 4 && c->argc != 6) ||
+        (c->argc == 6 && !arg_is(c, 4, "COUNT"))) {
         reply_subcommand_error(c);
         return;
     }
@@ -197,8 +199,8 @@ static void cmd_xinfo_consumers(struct call *c)
         return;
     const struct stream_group *g = stream_group_find(s, name);
     if (!g) {
-        resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n, name.p, (int)key.n,
-                    key.p);
+        resp_errorf(c->w, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", (int)name.n,
+                    name.p, (int)key.n, key.p);
         return;
     }
     struct stream_consumer **consumers = stream_consumers_sorted(g, &n);

@@ -1,7 +1,8 @@
-/* XREAD and XREADGROUP: entries of several streams from given IDs on, waiting for some if there are none.
+/* XREAD and XREADGROUP: entries of several streams from given IDs on, waiting for some if there are
+ * none.
  *
- * A request that waits is run again as a whole when one of its streams got an entry: "$" is therefore replaced by the
- * ID that it meant when the command came. */
+ * A request that waits is run again as a whole when one of its streams got an entry: "$" is
+ * therefore replaced by the ID that it meant when the command came. */
 #include "server/commands/stream.h"
 
 #include "common/arena.h"
@@ -10,13 +11,13 @@
 struct read_args {
     bool group_given, no_ack;
     struct bytes group, consumer;
-    uint64_t count;       /* 0: all */
+    uint64_t count; /* 0: all */
     bool block;
-    msec_t deadline;      /* 0: never */
-    int keys_at, keys_n;  /* in argv; as many IDs follow */
+    msec_t deadline;     /* 0: never */
+    int keys_at, keys_n; /* in argv; as many IDs follow */
 };
 
-struct source { /* one of the streams */
+struct source {             /* one of the streams */
     struct stream_id after; /* what is wanted comes after this one */
     bool fresh;             /* >: what no consumer of the group has got */
     struct stream_group *group;
@@ -47,7 +48,9 @@ static bool parse_block(struct call *c, int i, struct read_args *a)
 static bool only_of_group(struct call *c, bool xreadgroup, const char *option)
 {
     if (!xreadgroup)
-        resp_errorf(c->w, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.", option);
+        resp_errorf(c->w,
+                    "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+                    option);
     return xreadgroup;
 }
 
@@ -56,7 +59,9 @@ static bool parse_streams(struct call *c, int i, bool xreadgroup, struct read_ar
 {
     int n = c->argc - i;
     if (n % 2) {
-        resp_errorf(c->w, "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
+        resp_errorf(c->w,
+                    "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must "
+                    "be specified.",
                     c->cmd->full_name, xreadgroup ? '>' : '$');
         return false;
     }
@@ -108,15 +113,17 @@ static bool parse_options(struct call *c, bool xreadgroup, struct read_args *a)
 }
 
 /* Where to read on, from the ID argument at i. */
-static bool parse_source(struct call *c, int i, const struct stream *s, bool xreadgroup, struct source *src)
+static bool parse_source(struct call *c, int i, const struct stream *s, bool xreadgroup,
+                         struct source *src)
 {
     struct bytes id = c->argv[i];
     if (bytes_eq(id, BYTES("$"))) {
         if (xreadgroup) {
-            reply_error(
-                c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-                   "consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just "
-                   "return an empty result set.");
+            reply_error(c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to "
+                           "read the history of this "
+                           "consumer by specifying a proper ID, or use the > ID to get new "
+                           "messages. The $ ID would just "
+                           "return an empty result set.");
             return false;
         }
         src->after = s ? s->last : STREAM_ID_MIN;
@@ -125,9 +132,9 @@ static bool parse_source(struct call *c, int i, const struct stream *s, bool xre
     }
     if (bytes_eq(id, BYTES(">"))) {
         if (!xreadgroup) {
-            reply_error(
-                c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
-                   "option.");
+            reply_error(c, "ERR The > ID can be specified only when calling XREADGROUP using the "
+                           "GROUP <group> <consumer> "
+                           "option.");
             return false;
         }
         src->fresh = true;
@@ -139,14 +146,17 @@ static bool parse_source(struct call *c, int i, const struct stream *s, bool xre
     return true;
 }
 
-static bool parse_sources(struct call *c, const struct read_args *a, bool xreadgroup, struct source *sources)
+static bool parse_sources(struct call *c, const struct read_args *a, bool xreadgroup,
+                          struct source *sources)
 {
     for (int i = 0; i < a->keys_n; i++) {
         struct bytes key = c->argv[a->keys_at + i];
         struct source *src = &sources[i];
         struct entry *e;
         *src = (struct source){ 0 };
-        e = ks_find(c->db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY); /* the reading itself is what counts */
+        e = ks_find(c->db, key,
+                    KS_NO_TOUCH | KS_NO_STATS |
+                        KS_NO_NOTIFY); /* the reading itself is what counts */
         if (e && entry_type(e) != TYPE_STREAM) {
             reply_wrong_type(c);
             return false;
@@ -154,7 +164,9 @@ static bool parse_sources(struct call *c, const struct read_args *a, bool xreadg
         if (xreadgroup) {
             src->group = e ? stream_group_find(stream_at(e), a->group) : NULL;
             if (!src->group) {
-                resp_errorf(c->w, "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option",
+                resp_errorf(c->w,
+                            "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP "
+                            "with GROUP option",
                             (int)key.n, key.p, (int)a->group.n, a->group.p);
                 return false;
             }
@@ -168,8 +180,9 @@ static bool parse_sources(struct call *c, const struct read_args *a, bool xreadg
 /* ---- reading ---- */
 
 /* Gives the entry to the consumer. */
-static void deliver(struct call *c, struct bytes key, struct stream_group *g, struct stream_consumer *consumer,
-                    const struct read_args *a, const struct stream *s, struct stream_id id)
+static void deliver(struct call *c, struct bytes key, struct stream_group *g,
+                    struct stream_consumer *consumer, const struct read_args *a,
+                    const struct stream *s, struct stream_id id)
 {
     stream_group_advance(s, g, id);
     if (a->no_ack)
@@ -180,8 +193,9 @@ static void deliver(struct call *c, struct bytes key, struct stream_group *g, st
     effect_claim(c, key, g, consumer, id, p);
 }
 
-static void reply_fresh(struct call *c, struct bytes key, const struct stream *s, struct source *src,
-                        struct stream_consumer *consumer, const struct read_args *a)
+static void reply_fresh(struct call *c, struct bytes key, const struct stream *s,
+                        struct source *src, struct stream_consumer *consumer,
+                        const struct read_args *a)
 {
     struct stream_walk w;
     struct writer_mark mark = resp_later(c->w);
@@ -210,7 +224,8 @@ static void reply_history(struct call *c, const struct stream *s, const struct s
     struct writer_mark mark = resp_later(c->w);
     struct stream_id start = src->after;
     uint64_t n = 0;
-    struct id_at at = stream_id_next(&start) ? id_tree_ge(&consumer->pending, start) : (struct id_at){ 0 };
+    struct id_at at =
+        stream_id_next(&start) ? id_tree_ge(&consumer->pending, start) : (struct id_at){ 0 };
     for (; at.leaf && (!count || n < count); id_at_next(&at), n++) {
         struct stream_id id = id_at_id(at);
         struct stream_walk w;
@@ -251,7 +266,8 @@ static bool has_after(const struct stream *s, struct stream_id after)
 }
 
 /* False: an error was replied. */
-static bool read_stream(struct call *c, const struct read_args *a, int i, struct source *src, struct answer *answer)
+static bool read_stream(struct call *c, const struct read_args *a, int i, struct source *src,
+                        struct answer *answer)
 {
     struct bytes key = c->argv[a->keys_at + i];
     struct entry *e;
@@ -265,7 +281,8 @@ static bool read_stream(struct call *c, const struct read_args *a, int i, struct
         bool made;
         consumer = take_consumer(c, key, src->group, a->consumer, &made);
         if (made && a->no_ack) {
-            struct bytes argv[] = { BYTES("XGROUP"), BYTES("CREATECONSUMER"), key, a->group, a->consumer };
+            struct bytes argv[] = { BYTES("XGROUP"), BYTES("CREATECONSUMER"), key, a->group,
+                                    a->consumer };
             effect_replace(c, 5, argv);
             ks_stats(c->ks)->dirty++;
         }
@@ -301,7 +318,8 @@ static void read_streams(struct call *c, bool xreadgroup)
     else if (answer.streams)
         resp_later_map(c->w, answer.mark, answer.streams);
     else if (a.block && call_may_block(c))
-        block_on_keys(c, c->argv + a.keys_at, a.keys_n, TYPE_STREAM, a.deadline, xreadgroup ? BLOCK_WAKE_WHEN_GONE : 0);
+        block_on_keys(c, c->argv + a.keys_at, a.keys_n, TYPE_STREAM, a.deadline,
+                      xreadgroup ? BLOCK_WAKE_WHEN_GONE : 0);
     else
         resp_null_array(c->w);
 }
@@ -318,6 +336,7 @@ static void cmd_xreadgroup(struct call *c)
 
 const struct command stream_read_commands[] = {
     { "xread", cmd_xread, -4, CMD_READ | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, NULL },
-    { "xreadgroup", cmd_xreadgroup, -7, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS, NULL },
+    { "xreadgroup", cmd_xreadgroup, -7, CMD_WRITE | CMD_BLOCKING | CMD_MOVABLE_KEYS, NO_KEYS,
+      NULL },
     COMMANDS_END,
 };

@@ -3,7 +3,6 @@
  * The texts that operators and test suites look for are Redis': "=== REDIS BUG REPORT START", "crashed by signal",
  * "ASSERTION FAILED", "Guru Meditation", "STACK TRACE". Everything goes through log_raw, without allocation; what may
  * itself fail (the node's description) comes last, with a second fault ending the process at once. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>

@@ -7,7 +7,6 @@
  * memory, which stays in the cache. c->events is what the kernel watches for; 0 means that it does
  * not know the descriptor, as hang-ups are reported whether asked for or not and would spin for a
  * connection that is not to be read. */
-#define _GNU_SOURCE
 #include "server/loop/backend.h"
 
 #include <errno.h>

@@ -1,5 +1,4 @@
 /* The process around the node (see process.h). */
-#define _GNU_SOURCE
 #include "server/loop/process.h"
 
 #include <errno.h>

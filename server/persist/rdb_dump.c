@@ -41,15 +41,16 @@ bool rdb_dump_check(struct bytes payload, struct bytes *ret_body)
     return true;
 }
 
-static bool load_body(struct rdb_reader *r, const struct types_limits *limits, struct rdb_value *ret)
+static bool load_body(struct rdb_reader *r, const struct types_limits *limits,
+                      struct rdb_value *ret)
 {
     uint8_t type;
     struct rdb_value v;
     if (!rdb_get_byte(r, &type) || !rdb_load_value(r, type, limits, &v))
         return false;
     if (rdb_reader_left(r) == 0 && !v.empty) {
-        if (v.type == TYPE_STRING && !v.blob && !r->own && (v.s.p < (const char *)r->buf ||
-                                                            v.s.p > (const char *)r->buf + r->end)) {
+        if (v.type == TYPE_STRING && !v.blob && !r->own &&
+            (v.s.p < (const char *)r->buf || v.s.p > (const char *)r->buf + r->end)) {
             v.blob = blob_new(v.s.n, v.s.n); /* it lies in a slot, which goes with the reader */
             memcpy(v.blob->data, v.s.p, v.s.n);
             v.s = blob_bytes(v.blob);
@@ -59,7 +60,8 @@ static bool load_body(struct rdb_reader *r, const struct types_limits *limits, s
     }
     bool empty = v.empty;
     rdb_value_done(&v);
-    return empty ? rdb_corrupt(r, "a collection without elements") : rdb_corrupt(r, "bytes follow the value");
+    return empty ? rdb_corrupt(r, "a collection without elements")
+                 : rdb_corrupt(r, "bytes follow the value");
 }
 
 bool rdb_dump_load(struct bytes body, const struct types_limits *limits, struct rdb_value *ret,

@@ -12,11 +12,12 @@
 #pragma once
 
 #define RDB_MAGIC       "REDIS"
-#define RDB_HEADER      9u  /* bytes: magic and version */
-#define RDB_VERSION     11  /* of 7.2 */
-#define RDB_VERSION_7_0 10  /* the newest that 7.0 can read */
-#define RDB_VERSION_MAX 12  /* that we can read, hash-field TTLs apart */
-#define RDB_VERSION_MIN 5   /* older ones have no checksum: a damaged version would switch the check off */
+#define RDB_HEADER      9u /* bytes: magic and version */
+#define RDB_VERSION     11 /* of 7.2 */
+#define RDB_VERSION_7_0 10 /* the newest that 7.0 can read */
+#define RDB_VERSION_MAX 12 /* that we can read, hash-field TTLs apart */
+#define RDB_VERSION_MIN                                                                            \
+    5 /* older ones have no checksum: a damaged version would switch the check off */
 #define RDB_DUMP_FOOTER 10u /* bytes: version and checksum */
 
 enum rdb_opcode {
@@ -64,13 +65,13 @@ enum rdb_type {
 #define RDB_TYPE_MAX RDB_HASH_LISTPACK_EX
 
 /* First bytes of lengths and strings. */
-#define RDB_LEN_14    0x40u
-#define RDB_LEN_32    0x80u
-#define RDB_LEN_64    0x81u
-#define RDB_STR_INT8  0xC0u
-#define RDB_STR_INT16 0xC1u
-#define RDB_STR_INT32 0xC2u
-#define RDB_STR_LZF   0xC3u
+#define RDB_LEN_14     0x40u
+#define RDB_LEN_32     0x80u
+#define RDB_LEN_64     0x81u
+#define RDB_STR_INT8   0xC0u
+#define RDB_STR_INT16  0xC1u
+#define RDB_STR_INT32  0xC2u
+#define RDB_STR_LZF    0xC3u
 #define RDB_LEN_6_MAX  63u
 #define RDB_LEN_14_MAX 16383u
 

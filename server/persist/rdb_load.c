@@ -117,7 +117,8 @@ static bool refuse_module_aux(struct load *l)
     if (!rdb_get_length(l->r, &id))
         return false;
     rdb_module_name(id, name);
-    return rdb_fail(l->r, RDB_UNSUPPORTED, "there is data of the module '%s': modules are not supported", name);
+    return rdb_fail(l->r, RDB_UNSUPPORTED,
+                    "there is data of the module '%s': modules are not supported", name);
 }
 
 static bool select_db(struct load *l)
@@ -126,7 +127,8 @@ static bool select_db(struct load *l)
     if (!rdb_get_length(l->r, &n))
         return false;
     if (n >= (uint64_t)ks_databases(l->ks))
-        return rdb_fail(l->r, RDB_UNSUPPORTED, "the file has a database %llu, this server has %d (see `databases`)",
+        return rdb_fail(l->r, RDB_UNSUPPORTED,
+                        "the file has a database %llu, this server has %d (see `databases`)",
                         (unsigned long long)n, ks_databases(l->ks));
     l->db = ks_db(l->ks, (int)n);
     return true;
@@ -134,11 +136,10 @@ static bool select_db(struct load *l)
 
 static bool resize_db(struct load *l)
 {
-    enum { KEY_MIN = 3 }; /* bytes: type, key, value */
     uint64_t keys, expires;
     if (!rdb_get_length(l->r, &keys) || !rdb_get_length(l->r, &expires))
         return false;
-    db_reserve(l->db, rdb_reader_trust(l->r, keys, KEY_MIN));
+    db_reserve(l->db, rdb_reader_trust(l->r, keys));
     return true;
 }
 
@@ -151,7 +152,8 @@ static bool load_end(struct load *l)
     if (want == 0)
         return true; /* saved without */
     if (l->r->checksum && is != want)
-        return rdb_corrupt(l->r, "the checksum is %016llx and should be %016llx: the file is damaged",
+        return rdb_corrupt(l->r,
+                           "the checksum is %016llx and should be %016llx: the file is damaged",
                            (unsigned long long)is, (unsigned long long)want);
     l->report->checked = l->r->checksum;
     return true;
@@ -201,7 +203,8 @@ static bool load_key(struct load *l, unsigned type)
         show_key(l, key);
         return false;
     }
-    bool expired = l->o->drop_expired && l->prefix.expire != NO_EXPIRE && l->prefix.expire < l->o->now;
+    bool expired =
+        l->o->drop_expired && l->prefix.expire != NO_EXPIRE && l->prefix.expire < l->o->now;
     if (v.empty) {
         l->report->empty++;
         rdb_value_done(&v);
@@ -268,7 +271,8 @@ static bool load_next(struct load *l)
     case RDB_OP_FUNCTION2:
         return load_function(l);
     case RDB_OP_FUNCTION_PRE_GA:
-        return rdb_fail(l->r, RDB_UNSUPPORTED, "there are functions in the form of an unfinished version of Redis");
+        return rdb_fail(l->r, RDB_UNSUPPORTED,
+                        "there are functions in the form of an unfinished version of Redis");
     case RDB_OP_SLOT_INFO: /* only a hint */
         return rdb_get_length(l->r, &a) && rdb_get_length(l->r, &b) && rdb_get_length(l->r, &c);
     default:
@@ -282,7 +286,8 @@ static bool tell_progress(struct load *l)
     if (!l->o->progress || at < l->progress_at)
         return true;
     l->progress_at = at + l->o->progress_bytes;
-    return l->o->progress(l->o->ctx, at, l->report->keys) || rdb_fail(l->r, RDB_CANCELLED, "loading was given up");
+    return l->o->progress(l->o->ctx, at, l->report->keys) ||
+           rdb_fail(l->r, RDB_CANCELLED, "loading was given up");
 }
 
 static void empty(struct keyspace *ks)
@@ -291,11 +296,16 @@ static void empty(struct keyspace *ks)
         ks_flush_db(ks_db(ks, i), KS_DEL_SYNC);
 }
 
-enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks, const struct rdb_load_options *o,
-                          struct rdb_load_report *ret_report)
+enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
+                          const struct rdb_load_options *o, struct rdb_load_report *ret_report)
 {
     *ret_report = (struct rdb_load_report){ .repl_stream_db = -1 };
-    struct load l = { .r = r, .ks = ks, .o = o, .report = ret_report, .db = ks_db(ks, 0), .prefix = no_prefix,
+    struct load l = { .r = r,
+                      .ks = ks,
+                      .o = o,
+                      .report = ret_report,
+                      .db = ks_db(ks, 0),
+                      .prefix = no_prefix,
                       .progress_at = o->progress_bytes };
     for (int i = 0; i < ks_databases(ks); i++)
         ASSERT(db_size(ks_db(ks, i)) == 0);

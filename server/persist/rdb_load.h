@@ -13,14 +13,15 @@
 /* A value that no key has yet. */
 struct rdb_value {
     enum value_type type;
-    bool empty;           /* a collection without elements: there is no object, and no key can hold it */
+    bool empty; /* a collection without elements: there is no object, and no key can hold it */
     struct value_ref ref; /* collections */
     struct bytes s;       /* strings: of the reader's slot or of the blob */
     struct blob *blob;
 };
 
 /* The value behind a type byte (RDB_*). False: the reader tells why, nothing is left behind. */
-bool rdb_load_value(struct rdb_reader *, unsigned type, const struct types_limits *, struct rdb_value *ret);
+bool rdb_load_value(struct rdb_reader *, unsigned type, const struct types_limits *,
+                    struct rdb_value *ret);
 void rdb_value_done(struct rdb_value *); /* frees what it has */
 /* Makes it the value of a key that is not there (asserted for collections) and takes what it has. Not for empty
  * ones. */
@@ -34,15 +35,16 @@ int rdb_dump(const struct entry *, bool compress, struct buf *);
 bool rdb_dump_check(struct bytes payload, struct bytes *ret_body);
 /* The value that a body holds, which must be nothing else and not empty. ret_error (may be NULL) tells why not. Strings
  * lie in the body, or in a blob. */
-bool rdb_dump_load(struct bytes body, const struct types_limits *, struct rdb_value *ret, struct rdb_error *ret_error);
+bool rdb_dump_load(struct bytes body, const struct types_limits *, struct rdb_value *ret,
+                   struct rdb_error *ret_error);
 
 /* ---- a file ---- */
 
 struct rdb_load_options {
     const struct types_limits *limits;
-    msec_t now;         /* ms since 1970 */
-    bool drop_expired;  /* keys whose time has come are left out: a master's way. Replicas and append-only files keep
-                           them */
+    msec_t now; /* ms since 1970 */
+    /* Keys whose time has come are left out: a master's way. Replicas and append-only files keep them. */
+    bool drop_expired;
     /* A library of functions. False: it is refused, with a reason in `reason`. NULL: they are skipped and counted. */
     bool (*function)(void *ctx, struct bytes source, char *reason, size_t reason_max);
     /* Called about every progress_bytes; false gives up. May be NULL. */

@@ -117,7 +117,8 @@ static bool zl_integer(struct cursor *c, uint8_t head, int64_t *ret_v)
     default:
         return false;
     }
-    if (!take(c, (char *)&v + sizeof v - n, n)) /* to the upper end, so that the shift brings the sign */
+    if (!take(c, (char *)&v + sizeof v - n,
+              n)) /* to the upper end, so that the shift brings the sign */
         return false;
     *ret_v = v >> 8 * (sizeof v - n);
     return true;
@@ -130,7 +131,8 @@ static bool zl_entry(struct cursor *c, size_t before, uint8_t **lp)
     if (!take(c, &size1, 1))
         return false;
     size = size1;
-    if (size1 == ZL_END || (size1 == ZL_LONG && !take(c, &size, sizeof size)) || size != before || !take(c, &head, 1))
+    if (size1 == ZL_END || (size1 == ZL_LONG && !take(c, &size, sizeof size)) || size != before ||
+        !take(c, &head, 1))
         return false;
     if (head < ZL_INT16) {
         size_t n;
@@ -202,7 +204,8 @@ static bool zm_pair(struct cursor *c, uint8_t **lp)
     uint8_t spare;
     struct bytes field, value, waste;
     return zm_length(c, &n) && take_bytes(c, n, &field) && zm_length(c, &n) && take(c, &spare, 1) &&
-           take_bytes(c, n, &value) && take_bytes(c, spare, &waste) && append(lp, field) && append(lp, value);
+           take_bytes(c, n, &value) && take_bytes(c, spare, &waste) && append(lp, field) &&
+           append(lp, value);
 }
 
 bool rdb_zipmap_to_listpack(struct bytes b, uint8_t **ret_lp)

@@ -11,8 +11,11 @@
 #include "server/persist/rdb_format.h"
 
 #define READER_BUF ((size_t)128 * 1024)
-#define GROWTH_FIRST ((size_t)64 * 1024) /* bytes: what a length is believed at first, when the size is not known */
-#define STRING_MAX ((uint64_t)1 << 40)   /* bytes: no string is longer, whatever the size of the file */
+#define GROWTH_FIRST                                                                               \
+    ((size_t)64 * 1024) /* bytes: what a length is believed at first, when the size is not known */
+#define STRING_MAX                                                                                 \
+    ((uint64_t)1 << 40) /* bytes: no string is longer, whatever the size of the file */
+#define TABLE_BYTES 12u /* that an element takes in a table, about */
 /* LZF cannot do better: three bytes stand for at most 264. */
 #define LZF_RATIO_MAX 88u
 
@@ -45,10 +48,10 @@ uint64_t rdb_reader_left(const struct rdb_reader *r)
     return r->source.size > at ? r->source.size - at : 0;
 }
 
-uint64_t rdb_reader_trust(const struct rdb_reader *r, uint64_t n, unsigned min)
+uint64_t rdb_reader_trust(const struct rdb_reader *r, uint64_t n)
 {
     uint64_t left = rdb_reader_left(r);
-    uint64_t room = (left == RDB_SIZE_UNKNOWN ? GROWTH_FIRST : left) / min;
+    uint64_t room = (left == RDB_SIZE_UNKNOWN ? GROWTH_FIRST : left) / TABLE_BYTES;
     return n < room ? n : room;
 }
 
@@ -247,7 +250,8 @@ static bool check_bytes(struct rdb_reader *r, uint64_t n)
     if (n > STRING_MAX)
         return rdb_corrupt(r, "a string cannot have %llu bytes", (unsigned long long)n);
     if (n > rdb_reader_left(r))
-        return rdb_fail(r, RDB_CUT_SHORT, "a string of %llu bytes is longer than the data", (unsigned long long)n);
+        return rdb_fail(r, RDB_CUT_SHORT, "a string of %llu bytes is longer than the data",
+                        (unsigned long long)n);
     return true;
 }
 
@@ -282,8 +286,8 @@ static bool get_lzf_shape(struct rdb_reader *r, struct shape *s)
     if (!rdb_get_length(r, &packed) || !rdb_get_length(r, &n) || !check_bytes(r, packed))
         return false;
     if (n == 0 || n / LZF_RATIO_MAX > packed)
-        return rdb_corrupt(r, "%llu compressed bytes cannot stand for %llu", (unsigned long long)packed,
-                           (unsigned long long)n);
+        return rdb_corrupt(r, "%llu compressed bytes cannot stand for %llu",
+                           (unsigned long long)packed, (unsigned long long)n);
     *s = (struct shape){ .kind = SHAPE_LZF, .n = n, .packed = packed };
     return true;
 }
@@ -351,7 +355,8 @@ static bool unpack(struct rdb_reader *r, struct bytes packed, char *dst, size_t 
     return lzf_decompress(packed, dst, n) || rdb_corrupt(r, "a compressed string is damaged");
 }
 
-static bool get_shaped(struct rdb_reader *r, enum rdb_slot slot, const struct shape *s, struct bytes *ret)
+static bool get_shaped(struct rdb_reader *r, enum rdb_slot slot, const struct shape *s,
+                       struct bytes *ret)
 {
     char **p = &r->slot[slot].p;
     size_t *cap = &r->slot[slot].cap;
@@ -363,7 +368,8 @@ static bool get_shaped(struct rdb_reader *r, enum rdb_slot slot, const struct sh
         *ret = bytes_of(*p, num_format_i64(*p, s->v));
         return true;
     case SHAPE_LZF:
-        if (!get_packed(r, s->packed, &packed) || !make_room(r, p, cap, s->n) || !unpack(r, packed, *p, s->n))
+        if (!get_packed(r, s->packed, &packed) || !make_room(r, p, cap, s->n) ||
+            !unpack(r, packed, *p, s->n))
             return false;
         *ret = bytes_of(*p, s->n);
         return true;
@@ -375,7 +381,8 @@ static bool get_shaped(struct rdb_reader *r, enum rdb_slot slot, const struct sh
         r->at += s->n;
         return true;
     }
-    if (!make_room(r, p, cap, 1) || !get_growing(r, p, cap, s->n)) /* the empty string has an address too */
+    if (!make_room(r, p, cap, 1) ||
+        !get_growing(r, p, cap, s->n)) /* the empty string has an address too */
         return false;
     *ret = bytes_of(*p, s->n);
     return true;
@@ -412,10 +419,12 @@ static bool fill_blob(struct rdb_reader *r, const struct shape *s, struct blob *
         room->n = done + more;
         step = room->n;
     }
-    return (*b && (*b)->n == s->n) || rdb_fail(r, RDB_NO_MEMORY, "no memory for a string of %zu bytes", s->n);
+    return (*b && (*b)->n == s->n) ||
+           rdb_fail(r, RDB_NO_MEMORY, "no memory for a string of %zu bytes", s->n);
 }
 
-bool rdb_get_value(struct rdb_reader *r, enum rdb_slot slot, struct bytes *ret, struct blob **ret_blob)
+bool rdb_get_value(struct rdb_reader *r, enum rdb_slot slot, struct bytes *ret,
+                   struct blob **ret_blob)
 {
     struct shape s;
     *ret_blob = NULL;

@@ -44,11 +44,11 @@ enum rdb_slot { RDB_SLOT_KEY, RDB_SLOT_A, RDB_SLOT_B, RDB_SLOTS_N };
 struct rdb_reader {
     struct rdb_source source; /* read NULL: all bytes are in `buf` */
     const uint8_t *buf;
-    uint8_t *own;  /* `buf` when it is ours to refill */
-    size_t at, end; /* in buf */
+    uint8_t *own;    /* `buf` when it is ours to refill */
+    size_t at, end;  /* in buf */
     uint64_t before; /* bytes that have left buf */
     bool checksum;
-    uint64_t crc;    /* of all bytes before buf[crc_at] */
+    uint64_t crc; /* of all bytes before buf[crc_at] */
     size_t crc_at;
     struct rdb_error error;
     struct {
@@ -68,11 +68,13 @@ static inline uint64_t rdb_reader_offset(const struct rdb_reader *r)
 uint64_t rdb_reader_left(const struct rdb_reader *); /* bytes, RDB_SIZE_UNKNOWN when nobody knows */
 /* The checksum of all bytes read so far. */
 uint64_t rdb_reader_crc(struct rdb_reader *);
-/* How many elements of at least `min` bytes each may be made room for beforehand, when `n` are announced. */
-uint64_t rdb_reader_trust(const struct rdb_reader *, uint64_t n, unsigned min);
+/* For how many of `n` announced elements a table may be made beforehand: it will take no more memory than there are
+ * bytes left (or, where that is not known, little). */
+uint64_t rdb_reader_trust(const struct rdb_reader *, uint64_t n);
 
 /* Notes a failure, unless there is one; always false. */
-bool rdb_fail(struct rdb_reader *, enum rdb_failure, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool rdb_fail(struct rdb_reader *, enum rdb_failure, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 #define rdb_corrupt(r, ...) rdb_fail(r, RDB_CORRUPT, __VA_ARGS__)
 
 bool rdb_get(struct rdb_reader *, void *dst, size_t n);

@@ -29,7 +29,9 @@ unsigned rdb_value_type(const struct rdb_writer *w, const struct entry *e)
     case TYPE_LIST:
         return RDB_LIST_QUICKLIST_2;
     case TYPE_SET:
-        return enc == ENC_INTSET ? RDB_SET_INTSET : enc == ENC_LISTPACK && v11 ? RDB_SET_LISTPACK : RDB_SET;
+        return enc == ENC_INTSET            ? RDB_SET_INTSET
+               : enc == ENC_LISTPACK && v11 ? RDB_SET_LISTPACK
+                                            : RDB_SET;
     case TYPE_ZSET:
         return enc == ENC_LISTPACK ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
     case TYPE_HASH:
@@ -301,7 +303,8 @@ static void put_aux_i64(struct rdb_writer *w, const char *name, int64_t v)
 
 static void put_header(struct rdb_writer *w, const struct rdb_save_options *o)
 {
-    const char version[4] = { '0', '0', (char)('0' + o->version / 10), (char)('0' + o->version % 10) };
+    const char version[4] = { '0', '0', (char)('0' + o->version / 10),
+                              (char)('0' + o->version % 10) };
     rdb_put(w, BYTES(RDB_MAGIC));
     rdb_put(w, bytes_of(version, sizeof version));
     put_aux(w, "redis-ver", o->server_version);

@@ -21,15 +21,15 @@ struct rdb_replication {
 };
 
 struct rdb_save_options {
-    int version;      /* RDB_VERSION, or RDB_VERSION_7_0 for older readers */
-    bool compress;    /* rdbcompression */
-    bool checksum;    /* rdbchecksum; without it the sum is 0, which readers take for none */
-    bool aof_base;    /* it is the base of an append-only file */
-    msec_t now;       /* ms since 1970, for the aux field ctime */
+    int version;   /* RDB_VERSION, or RDB_VERSION_7_0 for older readers */
+    bool compress; /* rdbcompression */
+    bool checksum; /* rdbchecksum; without it the sum is 0, which readers take for none */
+    bool aof_base; /* it is the base of an append-only file */
+    msec_t now;    /* ms since 1970, for the aux field ctime */
     size_t used_memory;
-    struct bytes server_version;                /* "7.2.4" */
-    const struct rdb_replication *replication;  /* NULL: none to be kept */
-    const struct bytes *functions;              /* libraries' sources */
+    struct bytes server_version;               /* "7.2.4" */
+    const struct rdb_replication *replication; /* NULL: none to be kept */
+    const struct bytes *functions;             /* libraries' sources */
     size_t functions_n;
     /* After each key, with the bytes written so far: for progress, pauses, and to give up (non-zero, which rdb_save
      * returns). May be NULL. */

@@ -12,8 +12,8 @@ struct stream_loading {
     struct rdb_reader *r;
     struct stream *s;
     unsigned type;
-    bool any;               /* an entry was seen, deleted or not: */
-    struct stream_id last;  /* the last of them */
+    bool any;              /* an entry was seen, deleted or not: */
+    struct stream_id last; /* the last of them */
     uint64_t live;
 };
 
@@ -46,13 +46,14 @@ static void pass(struct steps *s, uint64_t n)
     }
 }
 
-static bool check_entry(struct stream_loading *l, struct steps *s, struct stream_id master, int64_t master_fields,
-                        bool *ret_deleted)
+static bool check_entry(struct stream_loading *l, struct steps *s, struct stream_id master,
+                        int64_t master_fields, bool *ret_deleted)
 {
     int64_t flags = next_number(s), ms = next_number(s), seq = next_number(s);
     bool same = flags & ENTRY_SAME_FIELDS;
     int64_t fields = same ? master_fields : next_number(s);
-    if (!s->ok || flags < 0 || flags > (ENTRY_DELETED | ENTRY_SAME_FIELDS) || fields < 1 || fields > UINT32_MAX)
+    if (!s->ok || flags < 0 || flags > (ENTRY_DELETED | ENTRY_SAME_FIELDS) || fields < 1 ||
+        fields > UINT32_MAX)
         return false;
     pass(s, same ? (uint64_t)fields : 2 * (uint64_t)fields);
     int64_t before = next_number(s);
@@ -107,8 +108,8 @@ static bool load_node(struct stream_loading *l)
     uint8_t *lp = lp_from_bytes(b, &facts);
     if (!check_node(l, lp, master) || !id_tree_insert(&l->s->nodes, master, lp)) {
         lp_free(lp);
-        return rdb_corrupt(r, "the entries of a stream's node %llu-%llu are damaged", (unsigned long long)master.ms,
-                           (unsigned long long)master.seq);
+        return rdb_corrupt(r, "the entries of a stream's node %llu-%llu are damaged",
+                           (unsigned long long)master.ms, (unsigned long long)master.seq);
     }
     l->s->node_bytes += lp_memory(lp);
     return true;
@@ -151,12 +152,13 @@ static bool load_totals(struct stream_loading *l)
         return false;
     s->entries_added = s->length;
     /* Where the file says another first ID than the entries do, the entries are right. */
-    if (l->type != RDB_STREAM_LISTPACKS && (!get_id(l->r, &first) || !get_id(l->r, &s->max_deleted) ||
-                                            !rdb_get_length(l->r, &s->entries_added)))
+    if (l->type != RDB_STREAM_LISTPACKS &&
+        (!get_id(l->r, &first) || !get_id(l->r, &s->max_deleted) ||
+         !rdb_get_length(l->r, &s->entries_added)))
         return false;
     if (s->length != l->live)
-        return rdb_corrupt(l->r, "the stream has %llu entries and says %llu", (unsigned long long)l->live,
-                           (unsigned long long)s->length);
+        return rdb_corrupt(l->r, "the stream has %llu entries and says %llu",
+                           (unsigned long long)l->live, (unsigned long long)s->length);
     if (l->any && stream_id_cmp(l->last, s->last) > 0)
         return rdb_corrupt(l->r, "the stream's last ID is below that of an entry");
     return true;
@@ -253,7 +255,8 @@ static bool load_group(struct stream_loading *l)
         if (!load_consumer(l, g, &owned))
             return false;
     }
-    return owned == g->pending.count || rdb_corrupt(r, "a pending entry of a group belongs to no consumer");
+    return owned == g->pending.count ||
+           rdb_corrupt(r, "a pending entry of a group belongs to no consumer");
 }
 
 /* ---- the whole ---- */

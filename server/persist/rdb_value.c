@@ -66,7 +66,8 @@ static bool load_node(struct loading *l, unsigned type, struct value_ref *list)
     if (container == RDB_NODE_PLAIN)
         return push(l, list);
     if (container != RDB_NODE_PACKED)
-        return rdb_corrupt(l->r, "no kind of node of a list has the number %llu", (unsigned long long)container);
+        return rdb_corrupt(l->r, "no kind of node of a list has the number %llu",
+                           (unsigned long long)container);
     if (!rdb_get_string(l->r, RDB_SLOT_A, &b))
         return false;
     return type == RDB_LIST_QUICKLIST_2 ? add_node(l, list, b) : add_old_node(l, list, b);
@@ -92,7 +93,7 @@ static bool load_set(struct loading *l, struct value_ref *ret)
     uint64_t n;
     if (!rdb_get_length(l->r, &n))
         return false;
-    *ret = set_new_large(rdb_reader_trust(l->r, n, 1), l->limits);
+    *ret = set_new_large(rdb_reader_trust(l->r, n), l->limits);
     for (uint64_t i = 0; i < n; i++) {
         struct bytes member;
         if (!rdb_get_string(l->r, RDB_SLOT_A, &member))
@@ -153,7 +154,7 @@ static bool load_zset(struct loading *l, unsigned type, struct value_ref *ret)
     struct zset_build b;
     if (!rdb_get_length(l->r, &n))
         return false;
-    zset_build_begin(&b, rdb_reader_trust(l->r, n, 2));
+    zset_build_begin(&b, rdb_reader_trust(l->r, n));
     bool ok = build_zset(l, type, n, &b);
     *ret = zset_build_end(&b, l->limits);
     return ok;
@@ -165,7 +166,8 @@ static bool load_field(struct loading *l, struct value_ref *hash)
 {
     struct bytes field, value;
     struct blob *blob;
-    if (!rdb_get_string(l->r, RDB_SLOT_A, &field) || !rdb_get_value(l->r, RDB_SLOT_B, &value, &blob))
+    if (!rdb_get_string(l->r, RDB_SLOT_A, &field) ||
+        !rdb_get_value(l->r, RDB_SLOT_B, &value, &blob))
         return false;
     bool new = hash_set(hash, field, value, blob, l->limits);
     blob_unref(blob);
@@ -187,7 +189,8 @@ static bool load_hash(struct loading *l, struct value_ref *ret)
 
 static bool no_field_ttl(struct rdb_reader *r)
 {
-    return rdb_fail(r, RDB_UNSUPPORTED, "fields of hashes that expire (Redis 7.4) are not supported");
+    return rdb_fail(r, RDB_UNSUPPORTED,
+                    "fields of hashes that expire (Redis 7.4) are not supported");
 }
 
 /* Hashes of version 12: good when no field has an expiry. */
@@ -256,7 +259,8 @@ static bool load_listpack(struct loading *l, load_flat *load, struct value_ref *
     struct bytes b;
     if (!rdb_get_string(l->r, RDB_SLOT_A, &b))
         return false;
-    return load(b, l->limits, ret) || rdb_corrupt(l->r, "the elements of a small collection are damaged");
+    return load(b, l->limits, ret) ||
+           rdb_corrupt(l->r, "the elements of a small collection are damaged");
 }
 
 typedef bool from_old(struct bytes, uint8_t **);
@@ -289,7 +293,8 @@ static bool refuse_module(struct rdb_reader *r)
     if (!rdb_get_length(r, &id))
         return false;
     rdb_module_name(id, name);
-    return rdb_fail(r, RDB_UNSUPPORTED, "the value is of the module type '%s': modules are not supported", name);
+    return rdb_fail(r, RDB_UNSUPPORTED,
+                    "the value is of the module type '%s': modules are not supported", name);
 }
 
 /* ---- any ---- */
@@ -371,13 +376,15 @@ static bool load_collection(struct loading *l, unsigned type, struct value_ref *
     case RDB_MODULE_PRE_GA:
     case RDB_HASH_METADATA_PRE_GA:
     case RDB_HASH_LISTPACK_EX_PRE_GA:
-        return rdb_fail(l->r, RDB_UNSUPPORTED, "the value has the type %u, of an unfinished version of Redis", type);
+        return rdb_fail(l->r, RDB_UNSUPPORTED,
+                        "the value has the type %u, of an unfinished version of Redis", type);
     default:
         return rdb_corrupt(l->r, "no value has the type %u", type);
     }
 }
 
-bool rdb_load_value(struct rdb_reader *r, unsigned type, const struct types_limits *limits, struct rdb_value *ret)
+bool rdb_load_value(struct rdb_reader *r, unsigned type, const struct types_limits *limits,
+                    struct rdb_value *ret)
 {
     struct rdb_value v = { .type = type_of(type) };
     if (type == RDB_STRING) {
@@ -389,7 +396,8 @@ bool rdb_load_value(struct rdb_reader *r, unsigned type, const struct types_limi
     struct loading l = { r, limits };
     bool ok = load_collection(&l, type, &v.ref);
     /* A stream without entries is as good as any. */
-    v.empty = ok && v.type != TYPE_STREAM && value_ops(v.type)->elements(v.ref.object, v.ref.enc) == 0;
+    v.empty =
+        ok && v.type != TYPE_STREAM && value_ops(v.type)->elements(v.ref.object, v.ref.enc) == 0;
     if (v.ref.object && (!ok || v.empty)) {
         value_ops(v.type)->free(v.ref.object, v.ref.enc);
         v.ref.object = NULL;
@@ -414,7 +422,8 @@ struct entry *rdb_value_store(struct rdb_value *v, struct db *db, struct bytes k
         expire = 0; /* long ago */
     struct entry *e;
     if (v->type == TYPE_STRING) {
-        e = v->blob ? ks_set_blob(db, key, v->blob, 0, expire) : ks_set_string(db, key, v->s, 0, expire);
+        e = v->blob ? ks_set_blob(db, key, v->blob, 0, expire)
+                    : ks_set_string(db, key, v->s, 0, expire);
     } else {
         e = ks_add_object(db, key, v->type, v->ref.enc, v->ref.object);
         if (expire != NO_EXPIRE)

@@ -8,7 +8,8 @@
 #include "common/lzf.h"
 #include "server/persist/rdb_format.h"
 
-void rdb_writer_init(struct rdb_writer *w, const struct rdb_sink *sink, int version, bool compress, bool checksum)
+void rdb_writer_init(struct rdb_writer *w, const struct rdb_sink *sink, int version, bool compress,
+                     bool checksum)
 {
     memset(w, 0, offsetof(struct rdb_writer, buf));
     w->sink = *sink;

@@ -30,7 +30,8 @@ struct rdb_writer {
 };
 
 /* A writer is large: not for the stack of a deep call. */
-void rdb_writer_init(struct rdb_writer *, const struct rdb_sink *, int version, bool compress, bool checksum);
+void rdb_writer_init(struct rdb_writer *, const struct rdb_sink *, int version, bool compress,
+                     bool checksum);
 void rdb_writer_done(struct rdb_writer *); /* frees its memory; does not flush */
 int rdb_writer_flush(struct rdb_writer *); /* hands everything to the sink: 0 or the first error */
 uint64_t rdb_writer_crc(struct rdb_writer *); /* of everything put; flushes */

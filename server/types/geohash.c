@@ -57,7 +57,8 @@ uint64_t geo_encode(struct geo_point p)
 static double middle(uint32_t i, double max)
 {
     const double cells = (double)((uint64_t)1 << STEP_MAX);
-    double low = -max + (i * 1.0 / cells) * (2 * max), high = -max + ((i + 1) * 1.0 / cells) * (2 * max);
+    double low = -max + (i * 1.0 / cells) * (2 * max),
+           high = -max + ((i + 1) * 1.0 / cells) * (2 * max);
     double v = (low + high) / 2;
     return v > max ? max : v < -max ? -max : v;
 }
@@ -70,7 +71,8 @@ struct geo_point geo_decode(uint64_t bits)
     };
 }
 
-/* As x86 converts a double to 64 bits without a sign, of which clients have seen what comes of it. */
+/* As x86 converts a double to 64 bits without a sign, of which clients have seen what comes of it.
+ */
 struct geo_point geo_of_score(double score)
 {
     const double two_63 = 9223372036854775808.0;
@@ -80,7 +82,8 @@ struct geo_point geo_of_score(double score)
     else if (score < two_63)
         bits = (uint64_t)(int64_t)score;
     else
-        bits = score - two_63 < two_63 ? (uint64_t)(int64_t)(score - two_63) ^ (uint64_t)1 << 63 : 0;
+        bits =
+            score - two_63 < two_63 ? (uint64_t)(int64_t)(score - two_63) ^ (uint64_t)1 << 63 : 0;
     return geo_decode(bits);
 }
 
@@ -127,9 +130,9 @@ bool geo_within(const struct geo_shape *s, struct geo_point p, double *ret_dista
 
 /* ---- covering ---- */
 
-/* The cell of the centre and its eight neighbours, at a step (bits of a coordinate) where they are larger than the shape. A
- * longitude of 180 and the latitude at the rim have a cell of their own, one beyond the last, in Redis: so the cells are chosen
- * as there, to find what is found there. */
+/* The cell of the centre and its eight neighbours, at a step (bits of a coordinate) where they are
+ * larger than the shape. A longitude of 180 and the latitude at the rim have a cell of their own,
+ * one beyond the last, in Redis: so the cells are chosen as there, to find what is found there. */
 
 struct bounds {
     double south, north, west, east; /* degrees; may go beyond the map */
@@ -146,13 +149,15 @@ static void bounds_of(const struct geo_shape *s, struct bounds *b)
     double dlat = degrees(height / earth_radius);
     double nearer_pole = c.latitude < 0 ? c.latitude - dlat : c.latitude + dlat;
     double dlon = degrees(width / earth_radius / cos(radians(nearer_pole)));
-    *b = (struct bounds){ c.latitude - dlat, c.latitude + dlat, c.longitude - dlon, c.longitude + dlon };
+    *b = (struct bounds){ c.latitude - dlat, c.latitude + dlat, c.longitude - dlon,
+                          c.longitude + dlon };
 }
 
 static int step_for(const struct geo_shape *s)
 {
     const double mercator_max = 20037726.37; /* metres, half around */
-    double range = s->box ? sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2)) : s->radius;
+    double range =
+        s->box ? sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2)) : s->radius;
     double lat = fabs(s->center.latitude);
     if (range == 0)
         return STEP_MAX;

@@ -1,8 +1,9 @@
-/* Places on the globe as numbers of 52 bits: longitude and latitude, 26 bits each, in turn, so that places that are close are
- * often close as numbers. The number is the score of a member of a sorted set.
+/* Places on the globe as numbers of 52 bits: longitude and latitude, 26 bits each, in turn, so that
+ * places that are close are often close as numbers. The number is the score of a member of a sorted
+ * set.
  *
- * Longitudes are -180..180 degrees, latitudes -85.05112878..85.05112878 (the square of Web Mercator); distances are metres on
- * a sphere. */
+ * Longitudes are -180..180 degrees, latitudes -85.05112878..85.05112878 (the square of Web
+ * Mercator); distances are metres on a sphere. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,8 +11,8 @@
 #include <stdint.h>
 
 #define GEO_LONGITUDE_MAX 180.0
-#define GEO_LATITUDE_MAX 85.05112878
-#define GEO_BITS 52 /* of a score */
+#define GEO_LATITUDE_MAX  85.05112878
+#define GEO_BITS          52 /* of a score */
 
 struct geo_point {
     double longitude, latitude; /* degrees */
@@ -19,8 +20,8 @@ struct geo_point {
 
 static inline bool geo_point_ok(struct geo_point p)
 {
-    return p.longitude >= -GEO_LONGITUDE_MAX && p.longitude <= GEO_LONGITUDE_MAX && p.latitude >= -GEO_LATITUDE_MAX &&
-           p.latitude <= GEO_LATITUDE_MAX;
+    return p.longitude >= -GEO_LONGITUDE_MAX && p.longitude <= GEO_LONGITUDE_MAX &&
+           p.latitude >= -GEO_LATITUDE_MAX && p.latitude <= GEO_LATITUDE_MAX;
 }
 
 uint64_t geo_encode(struct geo_point);       /* a point that is ok */
@@ -42,7 +43,8 @@ struct geo_shape {
 /* Whether the point is in it, and how far it is from the centre. */
 bool geo_within(const struct geo_shape *, struct geo_point, double *ret_distance);
 
-/* Ranges of scores [from, to) in which the points of the shape are, and others: ascending, apart from each other. */
+/* Ranges of scores [from, to) in which the points of the shape are, and others: ascending, apart
+ * from each other. */
 struct geo_range {
     uint64_t from, to;
 };

@@ -1,5 +1,6 @@
-/* See hll.h. Elements are hashed with MurmurHash64A, and the count is Ertl's improved estimator ("New cardinality
- * estimation algorithms for HyperLogLog sketches", 2017): both as all servers that share these strings do it. */
+/* See hll.h. Elements are hashed with MurmurHash64A, and the count is Ertl's improved estimator
+ * ("New cardinality estimation algorithms for HyperLogLog sketches", 2017): both as all servers
+ * that share these strings do it. */
 #include "server/types/hll.h"
 
 #include <math.h>
@@ -43,7 +44,8 @@ static uint64_t murmur64a(struct bytes b)
 struct hll_place hll_place(struct bytes element)
 {
     uint64_t h = murmur64a(element);
-    uint64_t rest = h >> INDEX_BITS | (uint64_t)1 << VALUE_BITS; /* so that there is an end to the zeros */
+    uint64_t rest = h >> INDEX_BITS | (uint64_t)1
+                                          << VALUE_BITS; /* so that there is an end to the zeros */
     return (struct hll_place){
         .index = (uint32_t)(h & (HLL_REGISTERS - 1)),
         .value = (uint8_t)(__builtin_ctzll(rest) + 1),
@@ -88,7 +90,9 @@ void hll_forget_cached(char *v)
 void hll_new(struct buf *b)
 {
     buf_clear(b);
-    buf_append(b, BYTES("HYLL\1\0\0\0" "\0\0\0\0\0\0\0\0" "\x7f\xff"));
+    buf_append(b, BYTES("HYLL\1\0\0\0"
+                        "\0\0\0\0\0\0\0\0"
+                        "\x7f\xff"));
 }
 
 /* ---- dense ---- */
@@ -122,13 +126,14 @@ enum hll_set hll_dense_raise(char *v, struct hll_place place)
 /* ---- sparse ---- */
 
 struct run {
-    uint8_t value;   /* 0 .. SPARSE_VALUE_MAX */
-    uint32_t n;      /* registers */
+    uint8_t value; /* 0 .. SPARSE_VALUE_MAX */
+    uint32_t n;    /* registers */
     unsigned bytes;
 };
 
-/* The run at p; false at the end. A last run that is cut (only clients write such strings) goes on with a zero byte, as
- * in servers whose strings have one behind them: r->bytes is then one more than there are. */
+/* The run at p; false at the end. A last run that is cut (only clients write such strings) goes on
+ * with a zero byte, as in servers whose strings have one behind them: r->bytes is then one more
+ * than there are. */
 static bool run_read(const uint8_t *p, const uint8_t *end, struct run *r)
 {
     if (p >= end)
@@ -164,7 +169,8 @@ static const uint8_t *end_of(struct bytes v)
 }
 
 /* All runs in order; false unless they are 16384 registers in all. */
-static bool sparse_walk(struct bytes v, void (*visit)(void *ctx, uint32_t index, const struct run *), void *ctx)
+static bool sparse_walk(struct bytes v,
+                        void (*visit)(void *ctx, uint32_t index, const struct run *), void *ctx)
 {
     const uint8_t *p = (const uint8_t *)v.p + HLL_HEADER, *end = end_of(v);
     uint32_t index = 0;
@@ -234,7 +240,8 @@ static void sparse_join(struct buf *b, size_t at)
         const uint8_t *p = (const uint8_t *)b->p + at, *end = end_of(buf_bytes(b));
         if (!run_read(p, end, &r))
             return;
-        if (r.value && run_read(p + 1, end, &next) && next.value == r.value && r.n + next.n <= SPARSE_RUN_MAX) {
+        if (r.value && run_read(p + 1, end, &next) && next.value == r.value &&
+            r.n + next.n <= SPARSE_RUN_MAX) {
             run_write((uint8_t *)b->p + at + 1, r.value, r.n + next.n);
             memmove(b->p + at, b->p + at + 1, b->n - at - 1);
             b->n--;

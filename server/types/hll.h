@@ -1,8 +1,10 @@
 /* HyperLogLog: how many different elements were added, in 12 KiB at most, with an error of 0.81 %.
  *
- * The value is a string, byte for byte Redis', so that it may be read and written as one and copied to another server:
+ * The value is a string, byte for byte Redis', so that it may be read and written as one and copied
+ * to another server:
  *
- *   "HYLL" | encoding u8 | 3 unused | cached count u64, little-endian; its top bit set: not valid | registers
+ *   "HYLL" | encoding u8 | 3 unused | cached count u64, little-endian; its top bit set: not valid |
+ * registers
  *
  * 16384 registers; dense: 6 bits each, from the lowest bit on. Sparse: runs, one after the other,
  *   00nnnnnn            n + 1 registers are 0
@@ -14,10 +16,10 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 
-#define HLL_HEADER 16u
-#define HLL_REGISTERS 16384u
+#define HLL_HEADER       16u
+#define HLL_REGISTERS    16384u
 #define HLL_REGISTER_MAX 63u
-#define HLL_DENSE_BYTES (HLL_HEADER + HLL_REGISTERS * 6 / 8)
+#define HLL_DENSE_BYTES  (HLL_HEADER + HLL_REGISTERS * 6 / 8)
 
 enum hll_encoding { HLL_DENSE, HLL_SPARSE };
 
@@ -42,8 +44,8 @@ enum hll_set {
     HLL_CHANGED, /* nothing is done about the cached count */
     HLL_CORRUPT,
 };
-/* Raises a register. A sparse one that would be larger than sparse_max bytes, or that cannot hold the value, becomes
- * dense. */
+/* Raises a register. A sparse one that would be larger than sparse_max bytes, or that cannot hold
+ * the value, becomes dense. */
 enum hll_set hll_raise(struct buf *, struct hll_place, size_t sparse_max);
 enum hll_set hll_dense_raise(char *value, struct hll_place); /* the same in place */
 uint8_t hll_dense_get(const char *value, uint32_t index);

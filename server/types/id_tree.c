@@ -143,7 +143,8 @@ static void slot_close(struct id_node *node, uint32_t i)
     memmove(node->slot + i, node->slot + i + 1, (node->n - i) * sizeof(struct id_slot));
 }
 
-/* A new node behind `node`, with its upper half; with nothing if what comes next is appended at the very end. */
+/* A new node behind `node`, with its upper half; with nothing if what comes next is appended at the
+ * very end. */
 static struct id_node *split(struct id_tree *t, struct id_node *node, bool append)
 {
     struct id_node *right = node_new(t, ID_NODE_MAX);
@@ -232,8 +233,8 @@ static void unlink_node(struct id_tree *t, struct id_node *node)
     node_free(t, node);
 }
 
-/* Puts the slots of parent's child i + 1 behind those of child i if both fit half a node. The bound of an inner node's
- * first slot was not kept true: that of the parent takes its place. */
+/* Puts the slots of parent's child i + 1 behind those of child i if both fit half a node. The bound
+ * of an inner node's first slot was not kept true: that of the parent takes its place. */
 static bool merge(struct id_tree *t, struct id_node *parent, uint32_t i, bool inner)
 {
     struct id_node *a = parent->slot[i].p, *b = parent->slot[i + 1].p;

@@ -1,11 +1,13 @@
-/* An ordered map from stream IDs to pointers: the nodes of a stream, the pending entries of groups and consumers.
+/* An ordered map from stream IDs to pointers: the nodes of a stream, the pending entries of groups
+ * and consumers.
  *
- * A B+tree of nodes with up to ID_NODE_MAX slots; leaves are chained both ways, so that walking is stepping through
- * arrays. A small tree is one leaf that grows with its content. Appending fills leaves whole; removing merges a node
- * with its neighbour when both together fill half a node. Slots of inner nodes carry a lower bound of what is below
- * them.
+ * A B+tree of nodes with up to ID_NODE_MAX slots; leaves are chained both ways, so that walking is
+ * stepping through arrays. A small tree is one leaf that grows with its content. Appending fills
+ * leaves whole; removing merges a node with its neighbour when both together fill half a node.
+ * Slots of inner nodes carry a lower bound of what is below them.
  *
- * Places (struct id_at) are void after a verb that adds or removes: seek anew. A zeroed struct is an empty tree. */
+ * Places (struct id_at) are void after a verb that adds or removes: seek anew. A zeroed struct is
+ * an empty tree. */
 #pragma once
 
 #include <stddef.h>
@@ -28,7 +30,7 @@ struct id_node {
 struct id_tree {
     struct id_node *root, *first, *last; /* NULL while empty */
     uint64_t count;
-    size_t bytes;  /* memory of the nodes */
+    size_t bytes;    /* memory of the nodes */
     unsigned height; /* of inner nodes above the leaves */
 };
 
@@ -38,9 +40,10 @@ struct id_at {
 };
 
 void id_tree_done(struct id_tree *); /* frees the tree, not the values; it is empty then */
-bool id_tree_insert(struct id_tree *, struct stream_id, void *p); /* false: the ID is there already, nothing done */
-void *id_tree_find(const struct id_tree *, struct stream_id);     /* NULL: not there */
-void *id_tree_remove(struct id_tree *, struct stream_id);         /* the value; NULL: not there */
+bool id_tree_insert(struct id_tree *, struct stream_id,
+                    void *p); /* false: the ID is there already, nothing done */
+void *id_tree_find(const struct id_tree *, struct stream_id);      /* NULL: not there */
+void *id_tree_remove(struct id_tree *, struct stream_id);          /* the value; NULL: not there */
 struct id_at id_tree_ge(const struct id_tree *, struct stream_id); /* the first that is not below */
 struct id_at id_tree_le(const struct id_tree *, struct stream_id); /* the last that is not above */
 

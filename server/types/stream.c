@@ -47,7 +47,8 @@ static void object_free(void *object, enum value_encoding enc)
     stream_free(object);
 }
 
-/* Nodes count as much as their elements would: some hundred each. Groups go with the rest at the end. */
+/* Nodes count as much as their elements would: some hundred each. Groups go with the rest at the
+ * end. */
 static int object_free_some(void *object, enum value_encoding enc, unsigned effort)
 {
     struct stream *s = object;
@@ -100,7 +101,8 @@ static void digest_add(struct sha1 *h, struct bytes b)
     sha1_add(h, b);
 }
 
-static void object_digest(const void *object, enum value_encoding enc, unsigned char ret_bits[SHA1_BYTES])
+static void object_digest(const void *object, enum value_encoding enc,
+                          unsigned char ret_bits[SHA1_BYTES])
 {
     struct stream_walk w;
     struct sha1 h;
@@ -217,8 +219,8 @@ static void skip_from_behind(struct stream_walk *w)
     w->p = p;
 }
 
-void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct stream_id start, struct stream_id end,
-                       bool reverse)
+void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct stream_id start,
+                       struct stream_id end, bool reverse)
 {
     *w = (struct stream_walk){ .start = start, .end = end, .reverse = reverse };
     if (stream_id_cmp(start, end) > 0)
@@ -229,7 +231,8 @@ void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct str
     if (!w->at.leaf)
         return;
     walk_enter(w);
-    if (!reverse && stream_id_cmp(start, w->master) > 0 && w->lp == id_at_value(id_tree_last(&s->nodes)))
+    if (!reverse && stream_id_cmp(start, w->master) > 0 &&
+        w->lp == id_at_value(id_tree_last(&s->nodes)))
         skip_from_behind(w);
 }
 
@@ -345,14 +348,16 @@ static bool total_bytes(const struct bytes *fields, int n, size_t *ret_n)
 }
 
 /* Whether an entry of `more` bytes goes to this node. */
-static bool node_takes(const uint8_t *lp, const struct master *m, size_t more, const struct types_limits *limits)
+static bool node_takes(const uint8_t *lp, const struct master *m, size_t more,
+                       const struct types_limits *limits)
 {
     size_t max = LP_MAX;
     if (limits->stream_node_max_bytes > 0 && (uint64_t)limits->stream_node_max_bytes < LP_MAX)
         max = (size_t)limits->stream_node_max_bytes;
     if (lp_bytes(lp) + more >= max)
         return false;
-    return limits->stream_node_max_entries <= 0 || m->count + m->deleted < limits->stream_node_max_entries;
+    return limits->stream_node_max_entries <= 0 ||
+           m->count + m->deleted < limits->stream_node_max_entries;
 }
 
 static uint8_t *master_new(const struct bytes *fields, int n)
@@ -367,9 +372,9 @@ static uint8_t *master_new(const struct bytes *fields, int n)
     return lp;
 }
 
-/* One entry as a run of elements, in `lp`, a listpack that is kept for this. */
-static void entry_write(uint8_t **lp, struct stream_id master, struct stream_id id, const struct bytes *fields, int n,
-                        bool same)
+/* Appends the entry's elements. */
+static void entry_write(uint8_t **lp, struct stream_id master, struct stream_id id,
+                        const struct bytes *fields, int n, bool same)
 {
     lp_append_i64(lp, same ? FLAG_SAME_FIELDS : 0);
     lp_append_i64(lp, (int64_t)(id.ms - master.ms));
@@ -381,8 +386,8 @@ static void entry_write(uint8_t **lp, struct stream_id master, struct stream_id 
     lp_append_i64(lp, same ? n / 2 + 3 : n + 4);
 }
 
-enum stream_added stream_append(struct stream *s, struct stream_id id, const struct bytes *fields, int n,
-                                const struct types_limits *limits)
+enum stream_added stream_append(struct stream *s, struct stream_id id, const struct bytes *fields,
+                                int n, const struct types_limits *limits)
 {
     size_t more;
     struct master m;
@@ -431,7 +436,8 @@ static void mark_deleted(uint8_t *p)
 }
 
 /* Writes the master's counters; gives the block. */
-static uint8_t *master_write(struct stream *s, struct id_at at, uint8_t *lp, int64_t count, int64_t deleted)
+static uint8_t *master_write(struct stream *s, struct id_at at, uint8_t *lp, int64_t count,
+                             int64_t deleted)
 {
     s->node_bytes -= lp_memory(lp);
     uint8_t *p = lp_replace_i64(&lp, lp_begin(lp), count);
@@ -493,7 +499,8 @@ static bool node_last(const uint8_t *lp, struct stream_id master, struct stream_
 }
 
 /* Whether all that the node has is to go. */
-static bool trims_node(const struct stream *s, const struct stream_trim *t, struct id_at at, int64_t count)
+static bool trims_node(const struct stream *s, const struct stream_trim *t, struct id_at at,
+                       int64_t count)
 {
     if (t->by == STREAM_TRIM_MAXLEN)
         return s->length - (uint64_t)count >= t->maxlen;

@@ -1,4 +1,5 @@
-/* Consumer groups of streams (see stream.h): members by name, pending entries, and how far a group has read. */
+/* Consumer groups of streams (see stream.h): members by name, pending entries, and how far a group
+ * has read. */
 #include <stdlib.h>
 
 #include "common/alloc.h"
@@ -22,7 +23,9 @@ static struct bytes item_name(const void *item)
 {
     return stream_name_bytes(*(struct stream_name *const *)item);
 }
-STATIC_ASSERT(offsetof(struct stream_group, name) == 0 && offsetof(struct stream_consumer, name) == 0, "item_name");
+STATIC_ASSERT(offsetof(struct stream_group, name) == 0 &&
+                  offsetof(struct stream_consumer, name) == 0,
+              "item_name");
 
 static const struct table_kind named = { item_name, hash_bytes, NULL };
 
@@ -130,7 +133,8 @@ struct stream_group *stream_group_find(const struct stream *s, struct bytes name
     return named_find(&s->groups, name);
 }
 
-struct stream_group *stream_group_add(struct stream *s, struct bytes name, struct stream_id last, int64_t entries_read)
+struct stream_group *stream_group_add(struct stream *s, struct bytes name, struct stream_id last,
+                                      int64_t entries_read)
 {
     if (stream_group_find(s, name))
         return NULL;
@@ -184,7 +188,8 @@ static void pending_insert(struct stream_group *g, struct stream_consumer *c, st
     id_tree_insert(&c->pending, id, p);
 }
 
-struct stream_pending *stream_pend(struct stream_group *g, struct stream_consumer *c, struct stream_id id)
+struct stream_pending *stream_pend(struct stream_group *g, struct stream_consumer *c,
+                                   struct stream_id id)
 {
     struct stream_pending *p = id_tree_find(&g->pending, id);
     if (!p) {
@@ -211,7 +216,8 @@ bool stream_acknowledge(struct stream_group *g, struct stream_id id)
 
 static void group_copy(struct stream *to, const struct stream_group *from)
 {
-    struct stream_group *g = stream_group_add(to, stream_name_bytes(from->name), from->last, from->entries_read);
+    struct stream_group *g =
+        stream_group_add(to, stream_name_bytes(from->name), from->last, from->entries_read);
     size_t n;
     void **consumers = items_of(&from->consumers, &n);
     for (size_t i = 0; i < n; i++) {
@@ -238,7 +244,8 @@ void stream_groups_copy(struct stream *to, const struct stream *from)
 
 static size_t group_memory(const struct stream_group *g)
 {
-    size_t n, sum = mem_good_size(sizeof(*g)) + mem_usable(g->name) + table_bytes(&g->consumers) + g->pending.bytes +
+    size_t n, sum = mem_good_size(sizeof(*g)) + mem_usable(g->name) + table_bytes(&g->consumers) +
+                    g->pending.bytes +
                     g->pending.count * slab_good_size(sizeof(struct stream_pending));
     void **consumers = items_of(&g->consumers, &n);
     for (size_t i = 0; i < n; i++) {

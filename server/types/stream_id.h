@@ -1,4 +1,5 @@
-/* The ID of a stream's entry: milliseconds and a sequence within them, ordered as one 128-bit number. */
+/* The ID of a stream's entry: milliseconds and a sequence within them, ordered as one 128-bit
+ * number. */
 #pragma once
 
 #include <stdbool.h>

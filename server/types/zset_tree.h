@@ -1,8 +1,7 @@
 /* The order of a large sorted set: a B+tree of (score, item) that counts what is below each child.
  *
  *   inner   up to 31 children: for each its count and its least element
- *   leaf    up to 71 elements: scores in an array, then pointers of 6 bytes; leaves are linked both
- * ways
+ *   leaf    up to 71 elements: scores, then pointers of 6 bytes; leaves are linked both ways
  *
  * Nodes are about 1 KiB. The least element of every child is kept exact (never a copy that outlived
  * its element), so a node is searched by scores alone and looks at names only where scores are

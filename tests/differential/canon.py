@@ -1,23 +1,28 @@
 """When are two different replies the same answer? Only where Redis leaves something open.
 
-Order of unordered collections, cursors, random members, clocks, ids, pointers and what has the server's own name in
-it. Everything else is compared byte for byte. `same` decides for two raw frames of one command.
+Order of unordered collections, cursors, random members, clocks, ids, pointers and what has the
+server's own name in it. Everything else is compared byte for byte. `same` decides for two raw
+frames of one command.
 """
 
 import resp
 
-_UNORDERED = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS", b"KEYS", b"SPOP", b"PUBSUB CHANNELS",
+_UNORDERED = {b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS", b"KEYS", b"SPOP",
+              b"PUBSUB CHANNELS",
               b"PUBSUB SHARDCHANNELS", b"ACL USERS", b"COMMAND LIST", b"ACL CAT"}
 _PAIRS = {b"HGETALL"}
 _SCANS = {b"SCAN": 1, b"SSCAN": 1, b"HSCAN": 2, b"ZSCAN": 2}
 _RANDOM = {b"RANDOMKEY", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER"}
 _SECONDS = {b"TTL": 3, b"EXPIRETIME": 3}
 _MILLIS = {b"PTTL": 3000, b"PEXPIRETIME": 3000}
-_SHAPE = {b"TIME", b"LASTSAVE", b"CLIENT ID", b"CLIENT INFO", b"CLIENT LIST", b"INFO", b"MEMORY USAGE", b"MEMORY STATS",
-          b"ACL GENPASS", b"SLOWLOG GET", b"SLOWLOG LEN", b"LATENCY RESET", b"OBJECT IDLETIME", b"LATENCY HISTOGRAM", b"LATENCY LATEST", b"ACL LOG", b"DEBUG OBJECT",
-          b"LOLWUT", b"DUMP", b"OBJECT REFCOUNT", b"COMMAND DOCS", b"COMMAND COUNT", b"COMMAND", b"COMMAND INFO"}
-_HELP = {b"HELP"}
-_CONTAINERS = {b"PUBSUB", b"ACL", b"COMMAND", b"CONFIG", b"OBJECT", b"CLIENT", b"MEMORY", b"SLOWLOG", b"LATENCY",
+_SHAPE = {b"TIME", b"LASTSAVE", b"CLIENT ID", b"CLIENT INFO", b"CLIENT LIST", b"INFO",
+          b"MEMORY USAGE", b"MEMORY STATS",
+          b"ACL GENPASS", b"SLOWLOG GET", b"SLOWLOG LEN", b"LATENCY RESET", b"OBJECT IDLETIME",
+          b"LATENCY HISTOGRAM", b"LATENCY LATEST", b"ACL LOG", b"DEBUG OBJECT",
+          b"LOLWUT", b"DUMP", b"OBJECT REFCOUNT", b"COMMAND DOCS", b"COMMAND COUNT", b"COMMAND",
+          b"COMMAND INFO"}
+_CONTAINERS = {b"PUBSUB", b"ACL", b"COMMAND", b"CONFIG", b"OBJECT", b"CLIENT", b"MEMORY",
+               b"SLOWLOG", b"LATENCY",
                b"DEBUG", b"XINFO", b"XGROUP", b"MODULE", b"SCRIPT", b"FUNCTION", b"CLUSTER"}
 _LISTS = (b"*", b"~", b">")
 
@@ -33,7 +38,8 @@ def name_of(args):
 
 
 def same(args, raw_a, raw_b, queued=()):
-    """Whether both replies of `args` say the same. queued: commands between MULTI and EXEC, for EXEC."""
+    """Whether both replies of `args` say the same. queued: commands between MULTI and EXEC, for
+    EXEC."""
     if raw_a == raw_b:
         return True
     if raw_a is None or raw_b is None:
@@ -61,7 +67,8 @@ def _same_parsed(args, a, b, queued):
     if name.endswith(b" HELP"):
         return a[0] in _LISTS and bool(a[1]) and bool(b[1])   # wording is free
     if name == b"DBSIZE":
-        return _near(a, b, 4)                                 # counts keys whose time has come but that nobody met yet
+        # counts keys whose time has come but that nobody met yet
+        return _near(a, b, 4)
     if name in _RANDOM:
         return _shape(a, True) == _shape(b, True)
     if name in _SECONDS or name in _MILLIS:
@@ -73,8 +80,10 @@ def _same_parsed(args, a, b, queued):
     if name in _PAIRS:
         return _pairs(a) == _pairs(b)
     if name in _UNORDERED and a[0] in _LISTS:
-        return a[1] is not None and b[1] is not None and sorted(map(repr, a[1])) == sorted(map(repr, b[1]))
-    if name in (b"GEOSEARCH", b"GEORADIUS", b"GEORADIUSBYMEMBER", b"GEORADIUS_RO", b"GEORADIUSBYMEMBER_RO"):
+        return a[1] is not None and b[1] is not None and sorted(map(repr, a[1])) == sorted(map(repr,
+            b[1]))
+    if name in (b"GEOSEARCH", b"GEORADIUS", b"GEORADIUSBYMEMBER", b"GEORADIUS_RO",
+                b"GEORADIUSBYMEMBER_RO"):
         options = {x.upper() for x in args}
         return (not options & {b"ASC", b"DESC", b"COUNT"} and a[0] in _LISTS and
                 sorted(map(repr, a[1] or ())) == sorted(map(repr, b[1] or ())))
@@ -83,7 +92,8 @@ def _same_parsed(args, a, b, queued):
     if name == b"HELLO":
         return _drop(a, (b"version", b"id", b"server")) == _drop(b, (b"version", b"id", b"server"))
     if name == b"XINFO STREAM":
-        return _drop(a, (b"radix-tree-keys", b"radix-tree-nodes")) == _drop(b, (b"radix-tree-keys", b"radix-tree-nodes"))
+        return _drop(a, (b"radix-tree-keys", b"radix-tree-nodes")) == _drop(b, (b"radix-tree-keys",
+            b"radix-tree-nodes"))
     if name == b"XINFO CONSUMERS":
         return _drop(a, (b"idle", b"inactive")) == _drop(b, (b"idle", b"inactive"))
     if name == b"XPENDING" and len(args) > 3:
@@ -134,7 +144,8 @@ def _pairs(frame):
 
 
 def _same_directives(args, a, b):
-    """What a pattern finds is compared where both servers have the directive; a name without wildcards fully."""
+    """What a pattern finds is compared where both servers have the directive; a name without
+    wildcards fully."""
     if a[0] == b"%":
         x, y = dict((k[1], v) for k, v in a[1]), dict((k[1], v) for k, v in b[1])
     else:
@@ -148,12 +159,14 @@ _TIMES = (b"seen-time", b"active-time", b"delivery-time")
 
 
 def _drop(frame, names):
-    """The frame with the values of the named fields (of maps, or of lists that alternate names and values) gone."""
+    """The frame with the values of the named fields (of maps, or of lists that alternate names
+    and values) gone."""
     kind, value = frame
     if value is None or kind not in _LISTS + (b"%",):
         return frame
     if kind == b"%":
-        return kind, [(k, b"?" if k[1] in names or k[1] in _TIMES else _drop(v, names)) for k, v in value]
+        return kind, [(k, b"?" if k[1] in names or k[1] in _TIMES else _drop(v, names)) for k,
+                      v in value]
     out = []
     hide = False
     for item in value:
@@ -177,4 +190,5 @@ def _without_idle(frame):
     kind, value = frame
     if kind not in _LISTS or value is None:
         return frame
-    return kind, [(e[0], e[1][:2] + e[1][3:]) if e[0] in _LISTS and e[1] and len(e[1]) == 4 else e for e in value]
+    return kind, [(e[0], e[1][:2] + e[1][3:]) if e[0] in _LISTS and e[1] and len(e[1]) == 4 else e
+                  for e in value]

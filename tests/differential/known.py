@@ -1,9 +1,9 @@
 """Where the oracles differ from each other, which of them is right about 7.2, and why.
 
-A rule looks at the command and at both oracles' answers and says whether this is its case. `truth` names the oracle
-that answers as 7.2 does, EITHER when both answers are fine, or NEITHER when 7.2 does a third thing (then nothing is
-compared). `parts` tells that the data of the wrong oracle is not the same afterwards: it is not asked again in this
-sequence.
+A rule looks at the command and at both oracles' answers and says whether this is its case.
+`truth` names the oracle that answers as 7.2 does, EITHER when both answers are fine, or NEITHER
+when 7.2 does a third thing (then nothing is compared). `parts` tells that the data of the wrong
+oracle is not the same afterwards: it is not asked again in this sequence.
 """
 
 import canon
@@ -33,8 +33,10 @@ def _float_leaves_equal(a, b):
         return False
     if isinstance(a[1], list) and isinstance(b[1], list):
         return len(a[1]) == len(b[1]) and all(
-            (isinstance(x[0], tuple) and _float_leaves_equal(x[0], y[0]) and _float_leaves_equal(x[1], y[1]))
-            or (not isinstance(x[0], tuple) and _float_leaves_equal(x, y)) for x, y in zip(a[1], b[1]))
+            (isinstance(x[0], tuple) and _float_leaves_equal(x[0], y[0]) and
+             _float_leaves_equal(x[1], y[1]))
+            or (not isinstance(x[0], tuple) and _float_leaves_equal(x, y)) for x,
+            y in zip(a[1], b[1]))
     if a[1] == b[1]:
         return True
     try:
@@ -51,7 +53,8 @@ def _scores(args, redis, valkey):
 
 
 
-_CONSUMER_VIEWS = (b"XINFO GROUPS", b"XINFO CONSUMERS", b"XINFO STREAM", b"XGROUP CREATECONSUMER", b"XGROUP DELCONSUMER")
+_CONSUMER_VIEWS = (b"XINFO GROUPS", b"XINFO CONSUMERS", b"XINFO STREAM", b"XGROUP CREATECONSUMER",
+                   b"XGROUP DELCONSUMER")
 
 
 def _says(raw, text):
@@ -59,69 +62,97 @@ def _says(raw, text):
 
 
 RULES = [
-    Rule("a push for the client that runs the command comes behind the reply since 7.2, in the middle of it in 7.0", VALKEY,
-         lambda a, r, v: _push_inside(resp.parse(r)[0]) and not _push_inside(resp.parse(v)[0]), parts=True),
-    Rule("scores: 7.2 prints the shortest text that reads back the same, 7.0 prints 17 digits", VALKEY,
+    Rule("a push for the client that runs the command comes behind the reply since 7.2, in the "
+         "middle of it in 7.0", VALKEY,
+         lambda a, r, v: _push_inside(resp.parse(r)[0]) and not _push_inside(resp.parse(v)[0]),
+         parts=True),
+    Rule("scores: 7.2 prints the shortest text that reads back the same, 7.0 prints 17 digits",
+         VALKEY,
          lambda a, r, v: a[0].upper() != b"INCRBYFLOAT" and _scores(a, r, v)),
     Rule("small lists are listpacks since 7.2", VALKEY,
-         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and r.endswith(b"quicklist\r\n") and v.endswith(b"listpack\r\n")),
+         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and r.endswith(b"quicklist\r\n") and
+         v.endswith(b"listpack\r\n")),
     Rule("small sets of strings are listpacks since 7.2", VALKEY,
-         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and r.endswith(b"hashtable\r\n") and v.endswith(b"listpack\r\n")),
+         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and r.endswith(b"hashtable\r\n") and
+         v.endswith(b"listpack\r\n")),
     Rule("Valkey embeds other strings than Redis (44 bytes, key counted in)", REDIS,
-         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and {_last_word(r), _last_word(v)} == {b"raw", b"embstr"}),
-    Rule("one SADD, ZADD or GEOADD with more members than the compact limit, some of them the same: whether the number "
+         lambda a, r, v: _name(a) == b"OBJECT ENCODING" and
+         {_last_word(r), _last_word(v)} == {b"raw", b"embstr"}),
+    Rule("one SADD, ZADD or GEOADD with more members than the compact limit, some of them the "
+         "same: whether the number "
          "of arguments or of members decides on the encoding is open", EITHER,
          lambda a, r, v: _name(a) == b"OBJECT ENCODING" and
          {_last_word(r), _last_word(v)} <= {b"listpack", b"skiplist", b"intset", b"hashtable"}),
     Rule("set-max-listpack-* are directives of 7.2", VALKEY,
-         lambda a, r, v: _name(a) in (b"CONFIG SET", b"CONFIG GET") and b"set-max-listpack" in b" ".join(a).lower()),
-    Rule("BITCOUNT and BITPOS look at the key before the range until 7.2; BITCOUNT with a start alone is Valkey's", REDIS,
+         lambda a, r, v: _name(a) in (b"CONFIG SET", b"CONFIG GET") and
+         b"set-max-listpack" in b" ".join(a).lower()),
+    Rule("BITCOUNT and BITPOS look at the key before the range until 7.2; BITCOUNT with a start "
+         "alone is Valkey's", REDIS,
          lambda a, r, v: _name(a) in (b"BITCOUNT", b"BITPOS")),
     Rule("cursors are numbers up to 2^64 as strtoul reads them; Valkey is stricter", REDIS,
          lambda a, r, v: _name(a) in (b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN") and
          (_says(r, "invalid cursor") or _says(v, "invalid cursor"))),
     Rule("SCAN with an unknown type: an error only after 7.2", REDIS,
          lambda a, r, v: _name(a) == b"SCAN" and _says(v, "unknown type name")),
-    Rule("SORT after some number below the smallest normal one was read, be it by another command: Redis finds errno as strtod "
+    Rule("SORT after some number below the smallest normal one was read, be it by another "
+         "command: Redis finds errno as strtod "
          "left it and refuses", EITHER,
-         lambda a, r, v: _name(a) in (b"SORT", b"SORT_RO") and _says(r, "can't be converted into double")),
+         lambda a, r, v: _name(a) in (b"SORT", b"SORT_RO") and
+         _says(r, "can't be converted into double")),
     Rule("ZRANK and ZREVRANK have WITHSCORE since 7.2", VALKEY,
-         lambda a, r, v: _name(a) in (b"ZRANK", b"ZREVRANK") and _says(r, "wrong number of arguments")),
+         lambda a, r, v: _name(a) in (b"ZRANK", b"ZREVRANK") and
+         _says(r, "wrong number of arguments")),
     Rule("a negative LIMIT offset gives nothing in 7.2; Valkey answers from the start", REDIS,
-         lambda a, r, v: _name(a) in (b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE", b"ZRANGEBYLEX", b"ZREVRANGEBYLEX", b"ZRANGE") and b"LIMIT" in {x.upper() for x in a} and not _says(v, "")),
+         lambda a, r, v: _name(a) in (b"ZRANGEBYSCORE", b"ZREVRANGEBYSCORE", b"ZRANGEBYLEX",
+                                      b"ZREVRANGEBYLEX", b"ZRANGE") and b"LIMIT" in {x.upper()
+                                      for x in a} and not _says(v, "")),
     Rule("the same when it is stored", REDIS,
-         lambda a, r, v: _name(a) == b"ZRANGESTORE" and b"LIMIT" in {x.upper() for x in a} and not _says(v, ""),
+         lambda a, r, v: _name(a) == b"ZRANGESTORE" and b"LIMIT" in {x.upper() for x in a} and
+         not _says(v, ""),
          parts=True),
-    Rule("LSET takes the index of a small list modulo 2^32 in 7.2.6 and Valkey: a bug that is not to be copied", REDIS,
+    Rule("LSET takes the index of a small list modulo 2^32 in 7.2.6 and Valkey: a bug that is "
+         "not to be copied", REDIS,
          lambda a, r, v: _name(a) == b"LSET" and _says(r, "index out of range"), parts=True),
     Rule("LPOS: the rank -2^63 is out of range since 7.2", VALKEY,
-         lambda a, r, v: _name(a) == b"LPOS" and _says(v, "value is out of range, value must between")),
+         lambda a, r, v: _name(a) == b"LPOS" and
+         _says(v, "value is out of range, value must between")),
     Rule("LREM: the count -2^63 is out of range in Valkey; nothing says when that came", EITHER,
-         lambda a, r, v: _name(a) == b"LREM" and _says(v, "value is out of range, value must between")),
+         lambda a, r, v: _name(a) == b"LREM" and
+         _says(v, "value is out of range, value must between")),
     Rule("XSETID below both bounds: which of the two is named is open", EITHER,
-         lambda a, r, v: _name(a) == b"XSETID" and _says(r, "is smaller than") and _says(v, "is smaller than")),
-    Rule("READONLY and READWRITE on a server without cluster: an error in 7.2, fine in Valkey", REDIS,
-         lambda a, r, v: _name(a) in (b"READONLY", b"READWRITE") and _says(r, "cluster support disabled")),
+         lambda a, r, v: _name(a) == b"XSETID" and _says(r, "is smaller than") and
+         _says(v, "is smaller than")),
+    Rule("READONLY and READWRITE on a server without cluster: an error in 7.2, fine in Valkey",
+         REDIS,
+         lambda a, r, v: _name(a) in (b"READONLY", b"READWRITE") and
+         _says(r, "cluster support disabled")),
     Rule("a zero byte in a client's name", EITHER,
-         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"CLIENT SETINFO", b"HELLO")),
+         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"CLIENT SETINFO",
+         b"HELLO")),
     Rule("CLIENT NO-TOUCH and CLIENT SETINFO are of 7.2", VALKEY,
-         lambda a, r, v: _name(a) in (b"CLIENT NO-TOUCH", b"CLIENT SETINFO") and _says(r, "unknown subcommand")),
+         lambda a, r, v: _name(a) in (b"CLIENT NO-TOUCH", b"CLIENT SETINFO") and
+         _says(r, "unknown subcommand")),
     Rule("CLIENT subcommands with too many arguments: Valkey looks at the first ones only", REDIS,
-         lambda a, r, v: a[0].upper() == b"CLIENT" and _says(r, "unknown subcommand or wrong number of arguments")),
+         lambda a, r, v: a[0].upper() == b"CLIENT" and
+         _says(r, "unknown subcommand or wrong number of arguments")),
     Rule("CLIENT KILL and LIST: Valkey takes several ids and parses the options anew", REDIS,
          lambda a, r, v: _name(a) in (b"CLIENT KILL", b"CLIENT LIST") and
          (_says(r, "client-id should be greater than 0") or _says(r, "syntax error"))),
     Rule("COMMAND GETKEYS takes a command without arguments since 7.2", VALKEY,
          lambda a, r, v: _name(a) in (b"COMMAND GETKEYS", b"COMMAND GETKEYSANDFLAGS") and
          _says(r, "wrong number of arguments")),
-    Rule("a blocked XREADGROUP whose key or group goes is checked again as if it came then, since 7.2", VALKEY,
-         lambda a, r, v: _says(v, "NOGROUP No such key") or _says(r, "UNBLOCKED the stream key no longer exists")),
+    Rule("a blocked XREADGROUP whose key or group goes is checked again as if it came then, "
+         "since 7.2", VALKEY,
+         lambda a, r, v: _says(v, "NOGROUP No such key") or
+         _says(r, "UNBLOCKED the stream key no longer exists")),
     Rule("CLIENT LIST ID with what is no id: Valkey's parser differs", REDIS,
          lambda a, r, v: _name(a) == b"CLIENT LIST" and _says(r, "Invalid client ID")),
-    Rule("a HELLO that fails has no effect since 7.2, and looks at all options before it authenticates", VALKEY,
+    Rule("a HELLO that fails has no effect since 7.2, and looks at all options before it "
+         "authenticates", VALKEY,
          lambda a, r, v: a[0].upper() == b"HELLO" or _name(a) == b"CLIENT GETNAME"),
     Rule("maxmemory-samples has a maximum in Valkey", REDIS,
-         lambda a, r, v: _name(a) in (b"CONFIG SET", b"CONFIG GET") and b"maxmemory-samples" in b" ".join(a).lower()),
+         lambda a, r, v: _name(a) in (b"CONFIG SET", b"CONFIG GET") and
+         b"maxmemory-samples" in b" ".join(a).lower()),
     Rule("the log level `nothing` is of 7.2", VALKEY,
          lambda a, r, v: _name(a) == b"CONFIG SET" and _says(v, "warning, nothing")),
     Rule("dynamic-hz is gone in Valkey, repl-diskless-load has one more value there", REDIS,
@@ -132,18 +163,27 @@ RULES = [
                                                                 _says(v, "timeout is out of range"))),
     Rule("the id + of XREAD is later than 7.2", REDIS,
          lambda a, r, v: _name(a) in (b"XREAD", b"XREADGROUP") and b"+" in a),
-    Rule("XREADGROUP, XCLAIM and XAUTOCLAIM create their consumer even when nothing is read, and consumers have more "
-         "times since 7.2", VALKEY, lambda a, r, v: _name(a) in _CONSUMER_VIEWS and not _says(v, "")),
-    Rule("Valkey refuses MULTI and WATCH inside MULTI as commands and gives the transaction up; 7.2 only answers an error",
-         REDIS, lambda a, r, v: _name(a) in (b"MULTI", b"WATCH") and _says(v, "not allowed inside a transaction"), parts=True),
-    Rule("a client blocked on several keys runs its command anew when one is ready, and meets the other key's type", VALKEY,
+    Rule("XREADGROUP, XCLAIM and XAUTOCLAIM create their consumer even when nothing is read, and "
+         "consumers have more "
+         "times since 7.2", VALKEY, lambda a, r, v: _name(a) in _CONSUMER_VIEWS and
+         not _says(v, "")),
+    Rule("Valkey refuses MULTI and WATCH inside MULTI as commands and gives the transaction up; "
+         "7.2 only answers an error",
+         REDIS, lambda a, r, v: _name(a) in (b"MULTI", b"WATCH") and
+         _says(v, "not allowed inside a transaction"), parts=True),
+    Rule("a client blocked on several keys runs its command anew when one is ready, and meets "
+         "the other key's type", VALKEY,
          lambda a, r, v: a[0] == b"(messages)" and _says(v, "WRONGTYPE"), parts=True),
-    Rule("a client blocked on several keys that fill up together runs its command anew (first key first); 7.0 served the "
+    Rule("a client blocked on several keys that fill up together runs its command anew (first "
+         "key first); 7.0 served the "
          "key that was filled first", VALKEY,
-         lambda a, r, v: a[0] == b"(messages)" and r[:1] == v[:1] == b"*" and b"message" not in r + v and
+         lambda a, r, v: a[0] == b"(messages)" and r[:1] == v[:1] == b"*" and b"message" not in r +
+         v and
          _first_key(r) != _first_key(v), parts=True),
-    Rule("the event of a key that a time in the past removes is del in 7.2, expired in Valkey", REDIS,
-         lambda a, r, v: a[0] == b"(messages)" and r.replace(b"$3\r\ndel", b"") == v.replace(b"$7\r\nexpired", b"") or
+    Rule("the event of a key that a time in the past removes is del in 7.2, expired in Valkey",
+         REDIS,
+         lambda a, r, v: a[0] == b"(messages)" and r.replace(b"$3\r\ndel",
+         b"") == v.replace(b"$7\r\nexpired", b"") or
          (a[0] == b"(messages)" and b":del\r\n" in r and b":expired\r\n" in v)),
     Rule("time-outs that are too large are out of range, not negative, since 7.2", VALKEY,
          lambda a, r, v: _says(r, "timeout is negative") and _says(v, "timeout is out of range")),
@@ -163,7 +203,8 @@ def _last_word(raw):
     return raw[:-2].rpartition(b"\n")[2]
 
 
-# Where Ouro differs on purpose from every Redis: (why, when(args, reply)). Each is a decision, not an accident.
+# Where Ouro differs on purpose from every Redis: (why, when(args, reply)). Each is a decision, not
+# an accident.
 DELIBERATE = []
 
 
@@ -191,7 +232,8 @@ def find_in_exec(queued, redis, valkey):
         r, v = resp.parse(redis)[0], resp.parse(valkey)[0]
     except (resp.Incomplete, resp.ProtocolError):
         return None
-    if r[0] != b"*" or v[0] != b"*" or not r[1] or not v[1] or not len(r[1]) == len(v[1]) == len(queued):
+    if r[0] != b"*" or v[0] != b"*" or not r[1] or not v[1] or not len(r[1]) == len(v[1]) == len(
+            queued):
         return None
     found = []
     for args, x, y in zip(queued, r[1], v[1]):

@@ -4,13 +4,15 @@ import time
 
 from verdict import Judge
 
-SECONDS = 15.0
+SECONDS = 25.0
 
 
 def minimise(player, steps, verdict, names, budget=150):
-    """steps: the sequence; verdict: what it showed. Returns a shorter list of steps that shows the same signature.
+    """steps: the sequence; verdict: what it showed. Returns a shorter list of steps that shows
+    the same signature.
 
-    budget: how often the steps may be played. Keys are looked at first: most findings need only what touched them.
+    budget: how often the steps may be played. Keys are looked at first: most findings need only
+    what touched them.
     """
     left = [budget]
     end = time.monotonic() + SECONDS

@@ -1,8 +1,9 @@
 """Plays a sequence of steps on several servers in lock step and compares what they say.
 
-Steps that follow each other on one connection are pipelined in batches. A batch ends with `PING <token>`: everything
-before the token's reply belongs to the batch. When the batches of all servers are equal as bytes nothing is parsed.
-Connections are opened anew for each sequence and again after a server closed one.
+Steps that follow each other on one connection are pipelined in batches. A batch ends with `PING
+<token>`: everything before the token's reply belongs to the batch. When the batches of all
+servers are equal as bytes nothing is parsed. Connections are opened anew for each sequence and
+again after a server closed one.
 """
 
 import itertools
@@ -102,7 +103,8 @@ class Link:
         """The token comes as a bulk, or as the last part of a subscriber's pong."""
         for head in (b"$", b"*2\r\n$4\r\npong\r\n$", b">2\r\n$4\r\npong\r\n$"):
             whole = head + tail
-            if self.buf.endswith(whole) and (head != b"$" or not self.buf.endswith(b"pong\r\n" + whole)):
+            if self.buf.endswith(whole) and (head != b"$" or not self.buf.endswith(b"pong\r\n" +
+                    whole)):
                 out = self._take(len(self.buf) - len(whole))
                 self.buf.clear()
                 return out
@@ -120,7 +122,8 @@ class Link:
             return False
         frames, rest = resp.split(self.buf)
         plain = [f for f in frames if f[:1] != b">"]
-        return not rest and len(plain) > count and (plain[-1] == b"+QUEUED\r\n" or plain[-1][:1] == b"-")
+        return not rest and len(plain) > count and (plain[-1] == b"+QUEUED\r\n" or
+                                                    plain[-1][:1] == b"-")
 
     def _take_last_frame(self):
         """All but the reply to the batch's PING."""
@@ -134,7 +137,8 @@ class Link:
 
 
 class Mismatch:
-    """Replies that differ. index: of the step; replies: one raw frame per server (None: no frame)."""
+    """Replies that differ. index: of the step; replies: one raw frame per server (None: no
+    frame)."""
 
     def __init__(self, index, args, replies, queued):
         self.index = index
@@ -144,7 +148,8 @@ class Mismatch:
 
 
 class Player:
-    """servers: started servers. judge(Mismatch) decides what a difference means; true stops the sequence."""
+    """servers: started servers. judge(Mismatch) decides what a difference means; true stops the
+    sequence."""
 
     def __init__(self, servers, resp3=False):
         self.servers = servers
@@ -152,7 +157,8 @@ class Player:
         self.control = [Link(s, False) for s in servers]
         self.conns = {}
         self.commands = 0
-        self.history = {}    # connection -> commands since MULTI, to know what an EXEC's parts belong to
+        # connection -> commands since MULTI, to know what an EXEC's parts belong to
+        self.history = {}
 
     def close(self):
         for link in self.control:
@@ -188,7 +194,8 @@ class Player:
             elif kind == BLOCK:
                 self._send_blocking(conn, args)
             else:
-                while (end < len(steps) and end - at < BATCH and steps[end][0] == conn and steps[end][2] == kind and
+                while (end < len(steps) and end - at < BATCH and steps[end][0] == conn and
+                       steps[end][2] == kind and
                        not (_alone(steps[end][1]) or _alone(steps[end - 1][1]))):
                     end += 1
                 if self._batch(conn, [s[1] for s in steps[at:end]], at, judge):
@@ -212,13 +219,15 @@ class Player:
         self._settle()
 
     def _settle(self):
-        """After two round trips on another connection, whatever was sent before has been run and answered."""
+        """After two round trips on another connection, whatever was sent before has been run and
+        answered."""
         for _ in range(2):
             for link in self.control:
                 link.talk([b"PING"])
 
     def _unblock(self, links):
-        """Whoever still waits on this connection stops waiting: what it got is about to be collected."""
+        """Whoever still waits on this connection stops waiting: what it got is about to be
+        collected."""
         self._settle()
         for control, link in zip(self.control, links):
             if link.id:
@@ -239,7 +248,8 @@ class Player:
         stop = False
         if any(a != answers[0] for a in answers):
             stop = self._compare(conn, commands, first, answers, judge)
-        self.history[conn].extend(commands + [[b"PING", token]])   # inside MULTI the PING is queued too
+        self.history[conn].extend(commands +
+                                  [[b"PING", token]])   # inside MULTI the PING is queued too
         if any(link.closed for link in links):
             for link in links:
                 link.close()
@@ -254,10 +264,11 @@ class Player:
         if _is_partial_order(commands) and len({_sorted_frames(s) for s in split}) == 1:
             return False
         if not (commands and _alone(commands[0])):
-            pushes = [_sort_pattern_messages([f for f in s if f[:1] == b">"]) for s in split]
-            split = [_sort_pattern_messages([f for f in s if f[:1] != b">"]) for s in split]
+            pushes = [_sort_pattern_messages([f for f in s if _is_message(f)]) for s in split]
+            split = [[f for f in s if not _is_message(f)] for s in split]
             return (self._compare_frames(conn, commands, first, split, judge) or
-                    self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes, judge))
+                    self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes,
+                                         judge))
         split = [_sort_pattern_messages(s) for s in split]
         return self._compare_frames(conn, commands, first, split, judge)
 
@@ -298,8 +309,10 @@ class Player:
             every = sorted(set().union(*keys))
             commands = [[b"SELECT", b"%d" % db]]
             for key in every:
-                kind = next(link.talk([b"TYPE", key]) for link, ks in zip(self.control, keys) if key in ks)
-                commands += [[b"EXISTS", key], [b"TYPE", key], [b"OBJECT", b"ENCODING", key], [b"PTTL", key]]
+                kind = next(link.talk([b"TYPE", key]) for link, ks in zip(self.control, keys)
+                            if key in ks)
+                commands += [[b"EXISTS", key], [b"TYPE", key], [b"OBJECT", b"ENCODING", key],
+                             [b"PTTL", key]]
                 commands += _READ_BACK.get(kind[1:-2], lambda k: [])(key)
             # conn 9: nobody else's, so that it is in no odd state
             if self._batch(9, commands, first, judge):
@@ -312,24 +325,34 @@ _READ_BACK = {
     b"set": lambda k: [[b"SMEMBERS", k]],
     b"hash": lambda k: [[b"HGETALL", k]],
     b"zset": lambda k: [[b"ZRANGE", k, b"0", b"-1", b"WITHSCORES"]],
-    b"stream": lambda k: [[b"XRANGE", k, b"-", b"+"], [b"XINFO", b"STREAM", k, b"FULL", b"COUNT", b"0"],
+    b"stream": lambda k: [[b"XRANGE", k, b"-", b"+"], [b"XINFO", b"STREAM", k, b"FULL", b"COUNT",
+                                                       b"0"],
                           [b"XINFO", b"GROUPS", k]],
 }
 
 
 def _alone(args):
-    """Commands that are not pipelined with others. A failing AUTH gets no reply from 7.2 and Valkey when replies are
-    pending; subscriptions answer with several frames, which would be taken for the next commands' replies."""
+    """Commands that are not pipelined with others. A failing AUTH gets no reply from 7.2 and
+    Valkey when replies are pending; subscriptions answer with several frames, which would be
+    taken for the next commands' replies."""
     return bool(args) and (args[0].upper() in (b"AUTH", b"HELLO") or
                            args[0].upper().endswith(b"SUBSCRIBE"))
 
 
+def _is_message(raw):
+    """What came by itself and not as a reply: a push, or a message to a subscriber in RESP2."""
+    return raw[:1] == b">" or raw[4:].startswith((b"$7\r\nmessage\r\n", b"$8\r\npmessage\r\n",
+                                                  b"$8\r\nsmessage\r\n"))
+
+
 def _is_partial_order(commands):
-    return any(c[0].upper() in (b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE", b"RESET", b"QUIT") for c in commands)
+    return any(c[0].upper() in (b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE", b"RESET",
+                                b"QUIT") for c in commands)
 
 
 def _sorted_frames(frames):
-    """Frames without their order; the count in "unsubscribed from x, n left" belongs to the order."""
+    """Frames without their order; the count in "unsubscribed from x, n left" belongs to the
+    order."""
     out = []
     for raw in frames:
         if b"subscribe\r\n" in raw[:30]:
@@ -341,16 +364,18 @@ def _sorted_frames(frames):
 
 
 def _sort_pattern_messages(frames):
-    """One message that matches several patterns of a client comes once for each, in no order; and so do the
-    invalidations of one command for several prefixes."""
+    """One message that matches several patterns of a client comes once for each, in no order;
+    and so do the invalidations of one command for several prefixes."""
     out = []
     for raw in frames:
         out.append(raw)
-        kind = next((k for k in (b"\r\npmessage\r\n", b"\r\ninvalidate\r\n") if k in raw[:24]), None)
+        kind = next((k for k in (b"\r\npmessage\r\n", b"\r\ninvalidate\r\n") if k in raw[:24]),
+                    None)
         if kind:
             at = len(out) - 1
             while at > 0 and kind in out[at - 1][:24] and out[at - 1] > out[at] and (
-                    kind == b"\r\ninvalidate\r\n" or _message_of(out[at - 1]) == _message_of(out[at])):
+                    kind == b"\r\ninvalidate\r\n" or
+                    _message_of(out[at - 1]) == _message_of(out[at])):
                 out[at - 1], out[at] = out[at], out[at - 1]
                 at -= 1
     return out

@@ -1,9 +1,9 @@
 """RESP2 and RESP3 on the client's side: bytes to frames and back, nothing else.
 
-A parsed frame is a pair (type byte, value), so that a null bulk and a null array, or a status and a bulk, stay
-different:  (b'+', b'OK')  (b'$', None)  (b'*', [frame, ...])  (b'%', [(key, value), ...]).
-`frame_end` finds where a frame ends without building anything: replies are compared as raw bytes first, and only
-those that differ are parsed.
+A parsed frame is a pair (type byte, value), so that a null bulk and a null array, or a status
+and a bulk, stay different:  (b'+', b'OK')  (b'$', None)  (b'*', [frame, ...])  (b'%', [(key,
+value), ...]). `frame_end` finds where a frame ends without building anything: replies are
+compared as raw bytes first, and only those that differ are parsed.
 """
 
 
@@ -59,7 +59,8 @@ def frame_end(buf, pos):
             if kind == 0x7C:
                 left += 1  # an attribute is followed by the frame it belongs to
         else:
-            raise ProtocolError("unexpected byte %r at %r" % (bytes(buf[pos:pos + 1]), bytes(buf[pos:pos + 60])))
+            raise ProtocolError("unexpected byte %r at %r" % (bytes(buf[pos:pos + 1]),
+                bytes(buf[pos:pos + 60])))
         left -= 1
     return pos
 
@@ -151,7 +152,8 @@ def _show(frame):
 
 
 def quote(arg, limit=None):
-    """An argument as redis-cli would accept it; with a limit, long ones are cut (and then only good to look at)."""
+    """An argument as redis-cli would accept it; with a limit, long ones are cut (and then only
+    good to look at)."""
     if limit is not None and len(arg) > limit:
         return quote(arg[:limit // 2]) + "...(%d bytes)" % len(arg)
     if arg and all(33 <= c < 127 and c not in b"\"'\\" for c in arg):

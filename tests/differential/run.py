@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Random commands to Ouro and to Redis 7.0 and Valkey 8.1: does Ouro say what Redis 7.2 would say?
+"""Random commands to Ouro and to Redis 7.0 and Valkey 8.1: does Ouro say what Redis 7.2 would
+say?
 
     run.py [--server build/ouro-server] [--groups strings,lists] [--seeds 1-50] [--commands 1000] [--resp 2|3]
     run.py --oracles-only           compares the oracles with each other: what known.py does not explain is shown
 
-The same seed, groups and number of commands give the same commands. Exit code: 0 no finding, 1 findings,
-2 could not run.
+The same seed, groups and number of commands give the same commands. Exit code: 0 no finding, 1
+findings, 2 could not run.
 """
 
 import argparse
@@ -29,17 +30,23 @@ from verdict import FINDING, Judge  # noqa: E402
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    p.add_argument("--server", default=os.environ.get("OURO_SERVER") or "build/ouro-server", help="server under test")
-    p.add_argument("--ouro-arg", action="append", default=[], help="argument for it; may be repeated")
+    p.add_argument("--server", default=os.environ.get("OURO_SERVER") or "build/ouro-server",
+                   help="server under test")
+    p.add_argument("--ouro-arg", action="append", default=[],
+                   help="argument for it; may be repeated")
     p.add_argument("--oracles", default=os.environ.get("OURO_ORACLES", "/tmp/ouro-oracles"),
                    help="folder of get-oracles")
-    p.add_argument("--oracles-only", action="store_true", help="compare the oracles with each other")
+    p.add_argument("--oracles-only", action="store_true",
+                   help="compare the oracles with each other")
     p.add_argument("--only-oracle", choices=("redis70", "valkey81"), help="use just one oracle")
-    p.add_argument("--groups", default="all", help="comma separated, or all: " + " ".join(sequence.GROUPS))
+    p.add_argument("--groups", default="all", help="comma separated, or all: " +
+                   " ".join(sequence.GROUPS))
     p.add_argument("--seeds", default="1-20", help="A-B or N")
     p.add_argument("--commands", type=int, default=1000, help="steps in a sequence")
     p.add_argument("--resp", type=int, choices=(2, 3), default=2)
     p.add_argument("--no-minimise", action="store_true")
+    p.add_argument("--unsettled", action="store_true",
+                   help="also show where Ouro agrees with one oracle and nothing says which is right")
     p.add_argument("--json", metavar="FILE", help="write findings as JSON lines")
     p.add_argument("--most", type=int, default=25, help="stop after so many different findings")
     p.add_argument("--seconds", type=float, default=0, help="stop after this time")
@@ -48,7 +55,8 @@ def arguments():
 
 
 def oracle_paths(folder):
-    out = subprocess.run([os.path.join(HERE, "get-oracles"), folder], check=True, stdout=subprocess.PIPE,
+    out = subprocess.run([os.path.join(HERE, "get-oracles"), folder], check=True,
+                         stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL, text=True).stdout
     return dict(line.split(None, 1) for line in out.splitlines() if line.strip())
 
@@ -132,18 +140,24 @@ class Run:
             print("\nseed %d: a server does not accept connections any more: %s" % (seed, e))
         time.sleep(0 if all(s.alive() for s in self.started) else 0.2)
         dead = [s for s in self.started if not s.alive()]
+        if any(s.name != "ouro" for s in dead):
+            judge.verdicts = []      # what an oracle said before it fell over proves nothing
         for verdict in judge.verdicts:
             if verdict.signature in self.found:
                 self.found[verdict.signature][3] += 1
                 continue
             small = steps
-            if not self.options.no_minimise and not dead and not verdict.missing():
+            wanted = verdict.kind == FINDING or self.options.oracles_only or self.options.unsettled
+            if wanted and not self.options.no_minimise and not dead and not verdict.missing():
                 small = minimise(self.player, steps, verdict, names)
             self.found[verdict.signature] = [verdict, seed, small, 1]
-            self.report(verdict, seed, small)
+            if wanted:
+                self.report(verdict, seed, small)
         for server in dead:
-            print("\n%s DIED in the sequence of seed %d; its log ends:\n%s" % (server.name, seed, server.log_tail()))
-            self.found.setdefault(("died", server.name, seed), [None, seed, steps, 1])
+            print("\n%s DIED in the sequence of seed %d; its log ends:\n%s" % (server.name, seed,
+                server.log_tail()))
+            if server.name == "ouro":
+                self.found.setdefault(("died", seed), [None, seed, steps, 1])
         if dead:
             self.stop()
             self.start()
@@ -154,7 +168,8 @@ class Run:
             print("  (%d steps, not shown)" % len(steps))
         else:
             for conn, args, kind in steps:
-                print("  %d%s %s" % (conn, ">" if kind == "c" else "~", " ".join(map(_quote, args))))
+                print("  %d%s %s" % (conn, ">" if kind == "c" else "~",
+                                     " ".join(map(_quote, args))))
         print("  on: " + " ".join(map(_quote, verdict.args)))
         for name in sorted(verdict.replies):
             mark = " <- 7.2" if name == verdict.expected else ""
@@ -163,12 +178,16 @@ class Run:
         if self.options.json:
             with open(self.options.json, "a", encoding="utf-8") as f:
                 f.write(json.dumps({
-                    "kind": verdict.kind, "seed": seed, "groups": self.options.groups, "resp": self.options.resp,
-                    "commands": self.options.commands, "why": verdict.why, "expected": verdict.expected,
+                    "kind": verdict.kind, "seed": seed, "groups": self.options.groups,
+                    "resp": self.options.resp,
+                    "commands": self.options.commands, "why": verdict.why,
+                    "expected": verdict.expected,
                     "on": [a.decode("latin-1") for a in verdict.args],
-                    "steps": [[c, [a.decode("latin-1") if isinstance(a, bytes) else a for a in args], k]
+                    "steps": [[c, [a.decode("latin-1") if isinstance(a, bytes) else a
+                                   for a in args], k]
                               for c, args, k in steps] if len(steps) <= 200 else None,
-                    "replies": {n: None if r is None else r.decode("latin-1") for n, r in verdict.replies.items()},
+                    "replies": {n: None if r is None else r.decode("latin-1") for n,
+                                r in verdict.replies.items()},
                 }) + "\n")
 
     def go(self):
@@ -178,7 +197,9 @@ class Run:
         for seed in self.seeds():
             self.one_seed(generator, seed)
             self.progress(seed)
-            if len(self.found) >= self.options.most or (
+            shown = sum(1 for v in self.found.values() if v[0] is None or v[0].kind == FINDING or
+                        self.options.oracles_only)
+            if shown >= self.options.most or (
                     self.options.seconds and time.monotonic() - self.began > self.options.seconds):
                 break
         return seed

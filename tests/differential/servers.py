@@ -1,7 +1,9 @@
-"""Server processes for the tests: started on free ports in folders of their own, gone when the test is gone.
+"""Server processes for the tests: started on free ports in folders of their own, gone when the
+test is gone.
 
-Every server gets a folder under one temporary folder, logs to a file there, and is told by the kernel to die when
-the harness dies (PR_SET_PDEATHSIG), so that not even a killed run leaves one behind.
+Every server gets a folder under one temporary folder, logs to a file there, and is told by the
+kernel to die when the harness dies (PR_SET_PDEATHSIG), so that not even a killed run leaves one
+behind.
 """
 
 import ctypes
@@ -66,9 +68,11 @@ class Server:
         self.dir = tempfile.mkdtemp(prefix="ouro-diff-%s-" % self.name)
         for _ in range(5):
             self.port = free_port()
-            argv = [self.path, "--port", str(self.port), "--dir", self.dir, *self.COMMON, *self.args]
+            argv = [self.path, "--port", str(self.port), "--dir", self.dir, *self.COMMON,
+                    *self.args]
             with open(os.path.join(self.dir, "log"), "ab") as log:
-                self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                                stderr=log,
                                                 cwd=self.dir, preexec_fn=die_with_parent)
             if self._wait_ready():
                 return self

@@ -1,4 +1,5 @@
-"""What a difference means: agreement, a finding, or a question between the oracles that known.py has no answer to."""
+"""What a difference means: agreement, a finding, or a question between the oracles that known.py
+has no answer to."""
 
 import canon
 import known
@@ -8,7 +9,8 @@ FINDING, UNSETTLED = "finding", "unsettled"
 
 
 class Verdict:
-    """One difference that is to be reported. signature: differences with the same one are the same to a reader."""
+    """One difference that is to be reported. signature: differences with the same one are the
+    same to a reader."""
 
     def __init__(self, kind, index, args, replies, expected, why):
         self.kind = kind
@@ -37,14 +39,16 @@ class Verdict:
         """The server under test does not know the command at all."""
         unknown = (b"-ERR unknown command", b"-ERR unknown subcommand")
         others = [r or b"" for n, r in self.replies.items() if n != "ouro"]
-        return (self.replies.get("ouro") or b"").startswith(unknown) and not any(r.startswith(unknown) for r in others)
+        return (self.replies.get("ouro") or
+                b"").startswith(unknown) and not any(r.startswith(unknown) for r in others)
 
 
 class Judge:
-    """Callable for Player.play: collects verdicts of one sequence; true when the sequence may stop.
+    """Callable for Player.play: collects verdicts of one sequence; true when the sequence may
+    stop.
 
-    names: the servers' names in the order of the replies. The server under test is called "ouro"; without it the
-    oracles are compared with each other.
+    names: the servers' names in the order of the replies. The server under test is called
+    "ouro"; without it the oracles are compared with each other.
     """
 
     def __init__(self, names, most=3, only=None):
@@ -74,15 +78,22 @@ class Judge:
         oracles = [n for n in ("redis70", "valkey81") if n in replies and n not in self.retired]
         if len(oracles) == 2 and not canon.same(m.args, redis, valkey, m.queued):
             return self._oracles_differ(m, replies, redis, valkey, ours)
-        if "ouro" not in replies or not oracles or canon.same(m.args, ours, replies[oracles[-1]], m.queued):
+        if "ouro" not in replies or not oracles or canon.same(m.args, ours, replies[oracles[-1]],
+                m.queued):
             return None
-        if known.is_deliberate(m.args, ours) or (len(oracles) == 1 and self._as_the_other_would(m.args, replies, oracles[0])):
+        if known.is_deliberate(m.args, ours):
             return None
-        return Verdict(FINDING, m.index, m.args, replies, oracles[-1], "the oracles agree" if len(oracles) == 2 else
+        if len(oracles) == 1 and self._as_the_other_would(m.args, replies, oracles[0]):
+            if b"+QUEUED\r\n" in (ours, replies[oracles[0]]):
+                self.retired.add(oracles[0])      # its transaction is another one now
+            return None
+        return Verdict(FINDING, m.index, m.args, replies, oracles[-1], "the oracles agree"
+                       if len(oracles) == 2 else
                        "the other oracle parted from 7.2 earlier in this sequence")
 
     def _as_the_other_would(self, args, replies, left):
-        """One oracle is retired: does a rule say that it would have been right with what Ouro says?"""
+        """One oracle is retired: does a rule say that it would have been right with what Ouro
+        says?"""
         ours = replies["ouro"]
         if left == "redis70":
             rule, right = known.find(args, replies[left], ours), known.VALKEY
@@ -95,13 +106,17 @@ class Judge:
         if rule is None and m.queued:
             return self._exec_differs(m, replies, redis, valkey, ours)
         if rule is None:
-            if "ouro" in replies and (canon.same(m.args, ours, redis, m.queued) or canon.same(m.args, ours, valkey, m.queued)):
-                return Verdict(UNSETTLED, m.index, m.args, replies, None, "the oracles differ, no rule says who is right")
-            return Verdict(UNSETTLED if "ouro" not in replies else FINDING, m.index, m.args, replies, None,
+            if "ouro" in replies and (canon.same(m.args, ours, redis, m.queued) or
+                                      canon.same(m.args, ours, valkey, m.queued)):
+                return Verdict(UNSETTLED, m.index, m.args, replies, None,
+                               "the oracles differ, no rule says who is right")
+            return Verdict(UNSETTLED if "ouro" not in replies else FINDING, m.index, m.args,
+                           replies, None,
                            "the oracles differ, no rule says who is right")
         if rule.parts or b"+QUEUED\r\n" in (redis, valkey):
             self.retired.add(known.REDIS if rule.truth == known.VALKEY else known.VALKEY)
-        if "ouro" not in replies or rule.truth == known.NEITHER or known.is_deliberate(m.args, ours):
+        if "ouro" not in replies or rule.truth == known.NEITHER or known.is_deliberate(m.args,
+                ours):
             return None
         right = [redis, valkey] if rule.truth == known.EITHER else [replies[rule.truth]]
         if any(canon.same(m.args, ours, x, m.queued) for x in right):
@@ -111,7 +126,8 @@ class Judge:
     def _exec_differs(self, m, replies, redis, valkey, ours):
         rules = known.find_in_exec(m.queued, redis, valkey)
         if rules is None:
-            return Verdict(UNSETTLED if "ouro" not in replies else FINDING, m.index, m.args, replies, None,
+            return Verdict(UNSETTLED if "ouro" not in replies else FINDING, m.index, m.args,
+                           replies, None,
                            "the oracles differ in a part of an EXEC")
         for rule in rules:
             if rule is not None and rule.parts:
@@ -126,9 +142,11 @@ class Judge:
             return Verdict(FINDING, m.index, m.args, replies, None, "EXEC")
         for args, rule, r, v, o in zip(m.queued, rules, *parts):
             raw = [known.unparse(x) for x in (r, v, o)]
-            right = raw[:2] if rule is None or rule.truth == known.EITHER else [raw[0 if rule.truth == known.REDIS else 1]]
+            right = raw[:2] if rule is None or rule.truth == known.EITHER else [raw[0
+                if rule.truth == known.REDIS else 1]]
             if rule is not None and rule.truth == known.NEITHER:
                 continue
             if not any(canon.same(args, raw[2], x) for x in right):
-                return Verdict(FINDING, m.index, args, dict(zip(("redis70", "valkey81", "ouro"), raw)), None, "inside EXEC")
+                return Verdict(FINDING, m.index, args, dict(zip(("redis70", "valkey81", "ouro"),
+                    raw)), None, "inside EXEC")
         return None

@@ -1,7 +1,10 @@
-"""Fixtures, for the conftest.py of this folder and of tests/seccomp: `server` (a fresh server for the test), `shared` (one server for all tests, emptied before each), `start`
-(makes servers with arguments of the test's choice). All are checked when they end: alive, and no complaint in the output.
+"""Fixtures, for the conftest.py of this folder and of tests/seccomp: `server` (a fresh server
+for the test), `shared` (one server for all tests, emptied before each), `start` (makes servers
+with arguments of the test's choice). All are checked when they end: alive, and no complaint in
+the output.
 
-OURO_SERVER: the program (default build/ouro-server). OURO_IO_BACKEND: io_uring or epoll, given as --io-backend.
+OURO_SERVER: the program (default build/ouro-server). OURO_IO_BACKEND: io_uring or epoll, given
+as --io-backend.
 """
 
 import os
@@ -12,9 +15,14 @@ import harness
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: needs several seconds or much memory; left out with -m 'not slow'")
+    config.addinivalue_line("markers",
+                            "slow: needs several seconds or much memory; left out with -m 'not "
+                            "slow'")
     config.addinivalue_line("markers", "ouro_only: about something only Ouro has")
-    config.addinivalue_line("markers", "needs(*commands): skipped when the server does not have them")
+    config.addinivalue_line("markers",
+                            "crashes: provokes a crash report; a sanitizer would write its own")
+    config.addinivalue_line("markers",
+                            "needs(*commands): skipped when the server does not have them")
 
 
 def pytest_sessionstart(session):
@@ -28,6 +36,14 @@ class _Facts:
     def __init__(self):
         self.commands = None
         self.is_ouro = None
+        self._sanitized = None
+
+    def sanitized(self):
+        """Whether the program was built with AddressSanitizer."""
+        if self._sanitized is None:
+            with open(harness.BINARY, "rb") as f:
+                self._sanitized = b"__asan_init" in f.read()
+        return self._sanitized
 
     def learn(self):
         if self.commands is None:
@@ -35,7 +51,8 @@ class _Facts:
             try:
                 with server.raw() as c:
                     reply = c.cmd("COMMAND")
-                    self.commands = {e[0].decode().upper() for e in reply} if isinstance(reply, list) else set()
+                    self.commands = {e[0].decode().upper() for e in reply} if isinstance(reply,
+                        list) else set()
                 self.is_ouro = "ouro_version" in server.info("server")
             finally:
                 server.finish()
@@ -52,6 +69,8 @@ def _conditions(request):
         missing = [c for c in needs.args if c.upper() not in FACTS.learn().commands]
         if missing:
             pytest.skip("the server does not have " + " ".join(missing))
+    if request.node.get_closest_marker("crashes") and FACTS.sanitized():
+        pytest.skip("built with a sanitizer")
     if request.node.get_closest_marker("ouro_only") and not FACTS.learn().is_ouro:
         pytest.skip("not Ouro")
 
@@ -94,7 +113,8 @@ def _session_server():
 
 @pytest.fixture
 def shared(_session_server):
-    """For tests that change nothing but data. A server that a test killed is replaced, so that one bug is one failure."""
+    """For tests that change nothing but data. A server that a test killed is replaced, so that
+    one bug is one failure."""
     server = _session_server[-1]
     if not server.alive():
         server = harness.Server().start()

@@ -1,7 +1,9 @@
-"""A server under test as a user runs it: a program with arguments, a config file, a folder, a log and a pid.
+"""A server under test as a user runs it: a program with arguments, a config file, a folder, a
+log and a pid.
 
-Nothing here knows how the server works inside. `Server` starts and stops one, `Raw` is a connection that sends and
-reads exact bytes, `run_once` is for command lines that end by themselves.
+Nothing here knows how the server works inside. `Server` starts and stops one, `Raw` is a
+connection that sends and reads exact bytes, `run_once` is for command lines that end by
+themselves.
 """
 
 import os
@@ -20,7 +22,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
 import resp  # noqa: E402
 from servers import die_with_parent, free_port  # noqa: E402
 
-BINARY = os.path.abspath(os.environ.get("OURO_SERVER") or os.path.join(ROOT, "build", "ouro-server"))
+BINARY = os.path.abspath(os.environ.get("OURO_SERVER") or os.path.join(ROOT, "build",
+    "ouro-server"))
 BACKEND = os.environ.get("OURO_IO_BACKEND")
 BAD_OUTPUT = re.compile(rb"Sanitizer|runtime error|REDIS BUG REPORT START|VALKEY BUG REPORT START")
 
@@ -146,7 +149,8 @@ class Raw:
         while len(self.buf) < len(expected) and expected.startswith(bytes(self.buf)):
             self._fill(end)
         got = bytes(self.buf[:len(expected)])
-        assert got == expected, "expected %r, got %r" % (expected, bytes(self.buf[:len(expected) + 100]))
+        assert got == expected, "expected %r, got %r" % (expected,
+                                                         bytes(self.buf[:len(expected) + 100]))
         del self.buf[:len(expected)]
 
     def quiet(self, seconds=0.1):
@@ -159,7 +163,8 @@ class Raw:
         raise AssertionError("unexpected %r" % frame)
 
     def is_closed(self, timeout=5):
-        """Whether the server closes the connection within the time; what comes before is thrown away."""
+        """Whether the server closes the connection within the time; what comes before is thrown
+        away."""
         try:
             self.read_all(timeout)
         except TimeoutError:
@@ -189,8 +194,10 @@ def wait_until(condition, timeout=5.0, step=0.01, what="condition"):
 
 
 def run_once(*args, timeout=10, stdin=b"", env=None, cwd=None):
-    """Runs the program to its end: (exit code, stdout, stderr). Killed (-9) when it does not end."""
-    process = subprocess.Popen([BINARY, *map(str, args)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    """Runs the program to its end: (exit code, stdout, stderr). Killed (-9) when it does not
+    end."""
+    process = subprocess.Popen([BINARY, *map(str, args)], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env=env, cwd=cwd, preexec_fn=die_with_parent)
     try:
         out, err = process.communicate(stdin, timeout)
@@ -201,16 +208,20 @@ def run_once(*args, timeout=10, stdin=b"", env=None, cwd=None):
 
 
 class Server:
-    """One server process. Arguments are given as on the command line; `conf` is the text of a config file.
+    """One server process. Arguments are given as on the command line; `conf` is the text of a
+    config file.
 
-    port: 0 picks a free one. plain: nothing is added to the arguments (the caller says port, dir, everything).
+    port: 0 picks a free one. plain: nothing is added to the arguments (the caller says port,
+    dir, everything).
     """
 
-    def __init__(self, args=(), conf=None, plain_args=False, env=None, launcher=(), stdin=None, preexec=None):
+    def __init__(self, args=(), conf=None, plain_args=False, env=None, launcher=(), stdin=None,
+                 preexec=None):
         self.args = [str(a) for a in args]
         self.conf = conf
         self.plain_args = plain_args
-        self.env = {k: v for k, v in dict(os.environ, **(env or {})).items() if v is not None}   # None: not set
+        self.env = {k: v for k, v in dict(os.environ, **(env or {})).items()
+                    if v is not None}   # None: not set
         self.launcher = list(launcher)
         self.stdin = stdin
         self.preexec = preexec
@@ -232,7 +243,8 @@ class Server:
                     f.write(self.conf.format(port=self.port, dir=self.dir))
             argv.append(self.conf_path)
         if not self.plain_args:
-            argv += ["--port", str(self.port), "--dir", self.dir, "--bind", "127.0.0.1", "--save", "",
+            argv += ["--port", str(self.port), "--dir", self.dir, "--bind", "127.0.0.1", "--save",
+                     "",
                      "--enable-debug-command", "yes"]
         argv += [a.format(port=self.port, dir=self.dir) for a in self.args]
         return argv + (["--io-backend", BACKEND] if BACKEND else [])
@@ -246,8 +258,10 @@ class Server:
             if self.preexec:
                 self.preexec()
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
-            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE if self.stdin is not None else subprocess.DEVNULL,
-                                            stdout=out, stderr=err, cwd=self.dir, env=self.env, preexec_fn=before_exec)
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE if self.stdin is not None
+                                            else subprocess.DEVNULL,
+                                            stdout=out, stderr=err, cwd=self.dir, env=self.env,
+                                            preexec_fn=before_exec)
         if self.stdin is not None:
             self.process.stdin.write(self.stdin.format(port=self.port, dir=self.dir).encode())
             self.process.stdin.close()
@@ -258,7 +272,8 @@ class Server:
     def wait_ready(self, timeout=20):
         def ready():
             if self.process.poll() is not None:
-                raise AssertionError("the server ended with %r at start:\n%s" % (self.process.returncode, self.output()))
+                raise AssertionError("the server ended with %r at start:\n%s" % (
+                    self.process.returncode, self.output()))
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as s:
                     s.sendall(b"PING\r\n\n")
@@ -300,7 +315,8 @@ class Server:
 
     def wait_log(self, pattern, timeout=10):
         """Waits for a line of the log; returns the match."""
-        return wait_until(lambda: re.search(pattern, self.log()), timeout, what="log line %r in:\n%s" % (pattern, self.log()))
+        return wait_until(lambda: re.search(pattern, self.log()), timeout,
+                          what="log line %r in:\n%s" % (pattern, self.log()))
 
     def raw(self, **kw):
         return Raw(("127.0.0.1", self.port), **kw)
@@ -341,17 +357,20 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError("the server does not end on signal %d" % signal_number) from None
+                raise AssertionError(
+                    "the server does not end on signal %d" % signal_number) from None
 
     def finish(self):
-        """What every test ends with: the server lives (unless it was to end) and complained of nothing."""
+        """What every test ends with: the server lives (unless it was to end) and complained of
+        nothing."""
         try:
             lived = self.alive()
             code = None if lived or self.process is None else self.process.returncode
             if lived:
                 self.stop()
             output = self.output()
-            assert lived or self.may_die or self.process is None, "the server died (%r):\n%s" % (code, output[-4000:])
+            assert lived or self.may_die or self.process is None, "the server died (%r):\n%s" % (
+                code, output[-4000:])
             if not self.may_report:
                 found = BAD_OUTPUT.search(output.encode())
                 assert not found, "the server complained:\n" + output[-6000:]

@@ -29,11 +29,21 @@ class TestListAndInfo:
             lines = raw.cmd("CLIENT", "LIST").decode().rstrip("\n").split("\n")
         assert len(lines) == 2 and all(re.fullmatch(LINE, line) for line in lines), lines
         me = fields(next(line for line in lines if "name=lister" in line))
-        assert me["flags"] == "N" and me["cmd"] == "client|list" and me["events"] == "r" and me["redir"] == "-1"
+        assert me["flags"] == "N"
+        assert me["cmd"] == "client|list"
+        assert me["events"] == "r"
+        assert me["redir"] == "-1"
         assert me["multi"] == "-1" and me["user"] == "default" and me["resp"] == "2"
-        assert me["qbuf"] == "26" and me["obl"] == "0" and me["oll"] == "0" and me["omem"] == "0" and me["multi-mem"] == "0"
+        assert me["qbuf"] == "26"
+        assert me["obl"] == "0"
+        assert me["oll"] == "0"
+        assert me["omem"] == "0"
+        assert me["multi-mem"] == "0"
         them = fields(next(line for line in lines if "name=lister" not in line))
-        assert them["db"] == "3" and them["sub"] == "2" and them["flags"] == "P" and them["cmd"] == "subscribe"
+        assert them["db"] == "3"
+        assert them["sub"] == "2"
+        assert them["flags"] == "P"
+        assert them["cmd"] == "subscribe"
 
     def test_info_is_the_own_line(self, raw):
         line = raw.cmd("CLIENT", "INFO").decode()
@@ -84,7 +94,8 @@ class TestNames:
         assert raw.cmd("CLIENT", "GETNAME") == b"n1" and raw.cmd("CLIENT", "SETNAME", "") == b"OK"
         assert raw.cmd("CLIENT", "GETNAME") is None
         for bad in ("a b", "a\nb", "\x7f"):
-            assert raw.cmd("CLIENT", "SETNAME", bad) == "ERR Client names cannot contain spaces, newlines or special characters."
+            assert raw.cmd("CLIENT", "SETNAME",
+                           bad) == "ERR Client names cannot contain spaces, newlines or special characters."
 
     def test_setinfo(self, raw, is_ouro):
         reply = raw.cmd("CLIENT", "SETINFO", "LIB-NAME", "my-lib")
@@ -94,7 +105,8 @@ class TestNames:
         got = fields(raw.cmd("CLIENT", "INFO").decode())
         assert got["lib-name"] == "my-lib" and got["lib-ver"] == "1.2"
         assert raw.cmd("CLIENT", "SETINFO", "bad", "x") == "ERR Unrecognized option 'bad'"
-        assert raw.cmd("CLIENT", "SETINFO", "lib-name", "a b") == "ERR lib-name cannot contain spaces, newlines or special characters."
+        assert raw.cmd("CLIENT", "SETINFO", "lib-name",
+                       "a b") == "ERR lib-name cannot contain spaces, newlines or special characters."
 
 
 class TestKill:
@@ -181,7 +193,8 @@ class TestPause:
     def test_errors(self, shared, raw):
         assert raw.cmd("CLIENT", "PAUSE", "abc") == "ERR timeout is not an integer or out of range"
         assert raw.cmd("CLIENT", "PAUSE", "-1") == "ERR timeout is negative"
-        assert raw.cmd("CLIENT", "PAUSE", "1", "BAD") == "ERR CLIENT PAUSE mode must be WRITE or ALL"
+        assert raw.cmd("CLIENT", "PAUSE", "1",
+                       "BAD") == "ERR CLIENT PAUSE mode must be WRITE or ALL"
 
 
 class TestTracking:
@@ -204,7 +217,8 @@ class TestTracking:
         with shared.raw() as target, shared.raw() as c:
             target.cmd("SUBSCRIBE", "__redis__:invalidate")
             with shared.raw() as helper:
-                number = [int(fields(line)["id"]) for line in helper.cmd("CLIENT", "LIST", "TYPE", "pubsub").decode().split("\n") if line][0]
+                number = [int(fields(line)["id"]) for line in helper.cmd("CLIENT", "LIST", "TYPE",
+                    "pubsub").decode().split("\n") if line][0]
             assert raw.cmd("CLIENT", "TRACKING", "ON", "REDIRECT", number) == b"OK"
             raw.cmd("GET", "k")
             assert raw.cmd("CLIENT", "GETREDIR") == number
@@ -247,16 +261,22 @@ class TestTracking:
             assert c.read(3) == [b"invalidate", [b"k"]]
 
     def test_errors(self, raw):
-        assert raw.cmd("CLIENT", "CACHING", "yes") == ("ERR CLIENT CACHING can be called only when the client is in tracking mode "
+        assert raw.cmd("CLIENT", "CACHING",
+                       "yes") == ("ERR CLIENT CACHING can be called only when the client is in "
+                                  "tracking mode "
                                                        "with OPTIN or OPTOUT mode enabled")
-        assert raw.cmd("CLIENT", "TRACKING", "on", "REDIRECT", 9999999) == "ERR The client ID you want redirect to does not exist"
-        assert raw.cmd("CLIENT", "TRACKING", "on", "PREFIX", "a") == "ERR PREFIX option requires BCAST mode to be enabled"
+        assert raw.cmd("CLIENT", "TRACKING", "on", "REDIRECT",
+                       9999999) == "ERR The client ID you want redirect to does not exist"
+        assert raw.cmd("CLIENT", "TRACKING", "on", "PREFIX",
+                       "a") == "ERR PREFIX option requires BCAST mode to be enabled"
         assert raw.cmd("CLIENT", "TRACKING", "on", "BCAST", "PREFIX", "a", "PREFIX", "ab") == (
-            "ERR Prefix 'a' overlaps with another provided prefix 'ab'. Prefixes for a single client must not overlap.")
+            "ERR Prefix 'a' overlaps with another provided prefix 'ab'. Prefixes for a single "
+            "client must not overlap.")
 
     def test_trackinginfo(self, raw):
         reply = raw.cmd("CLIENT", "TRACKINGINFO")
-        assert dict(zip(reply[::2], reply[1::2])) == {b"flags": [b"off"], b"redirect": -1, b"prefixes": []}
+        assert dict(zip(reply[::2], reply[1::2])) == {b"flags": [b"off"], b"redirect": -1,
+                                                      b"prefixes": []}
 
 
 @pytest.mark.needs("BLPOP")
@@ -264,9 +284,11 @@ class TestUnblock:
     def test_timeout_and_error(self, shared, raw):
         with shared.raw() as c:
             number = my_id(c)
-            for how, expected in ((["TIMEOUT"], None), ([], None), (["ERROR"], "UNBLOCKED client unblocked via CLIENT UNBLOCK")):
+            for how, expected in ((["TIMEOUT"], None), ([], None),
+                                  (["ERROR"], "UNBLOCKED client unblocked via CLIENT UNBLOCK")):
                 c.send(encode(["BLPOP", "none", 0]))
-                wait_until(lambda: shared.info("clients")["blocked_clients"] == "1", 3, what="it waits")
+                wait_until(lambda: shared.info("clients")["blocked_clients"] == "1", 3,
+                           what="it waits")
                 assert "b" in fields(raw.cmd("CLIENT", "LIST", "ID", number).decode())["flags"]
                 assert raw.cmd("CLIENT", "UNBLOCK", number, *how) == 1
                 assert c.read() == expected
@@ -276,7 +298,8 @@ class TestUnblock:
         with shared.raw() as c, shared.raw() as d:
             for x in (c, d):
                 x.send(encode(["BLPOP", "none", 0]))
-            wait_until(lambda: shared.info("clients")["blocked_clients"] == "2", 3, what="they wait")
+            wait_until(lambda: shared.info("clients")["blocked_clients"] == "2", 3,
+                       what="they wait")
         wait_until(lambda: shared.info("clients")["blocked_clients"] == "0", 3, what="nobody waits")
         assert raw.cmd("RPUSH", "none", "x") == 1 and raw.cmd("LLEN", "none") == 1
 
@@ -284,11 +307,13 @@ class TestUnblock:
 def test_unblock_of_nobody(raw):
     assert raw.cmd("CLIENT", "UNBLOCK", 9999999) == 0
     assert raw.cmd("CLIENT", "UNBLOCK", "abc") == "ERR value is not an integer or out of range"
-    assert raw.cmd("CLIENT", "UNBLOCK", 1, "BAD") == "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+    assert raw.cmd("CLIENT", "UNBLOCK", 1,
+                   "BAD") == "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 
 
 def test_no_evict_and_no_touch(raw, is_ouro):
-    assert raw.cmd("CLIENT", "NO-EVICT", "ON") == b"OK" and raw.cmd("CLIENT", "NO-EVICT", "maybe") == "ERR syntax error"
+    assert raw.cmd("CLIENT", "NO-EVICT", "ON") == b"OK"
+    assert raw.cmd("CLIENT", "NO-EVICT", "maybe") == "ERR syntax error"
     reply = raw.cmd("CLIENT", "NO-TOUCH", "ON")
     if not is_ouro and isinstance(reply, Error):
         pytest.skip("older than 7.2")
@@ -312,7 +337,8 @@ def test_client_eviction(start):
                 c.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000\r\n" + b"x" * 1900000)
             except OSError:
                 gone += 1
-        wait_until(lambda: int(s.info("stats")["evicted_clients"]) > 0, 10, what="a client is evicted")
+        wait_until(lambda: int(s.info("stats")["evicted_clients"]) > 0, 10,
+                   what="a client is evicted")
         assert kept.cmd("PING") == b"PONG"
         for c in greedy:
             c.close()
@@ -321,7 +347,8 @@ def test_client_eviction(start):
 def test_killing_a_client_that_is_being_served(shared):
     """Commands behind the kill of one's own connection are not run."""
     with shared.raw() as c:
-        c.send(encode(["CLIENT", "KILL", "ID", my_id(c), "SKIPME", "no"]) + encode(["SET", "after", 1]))
+        c.send(encode(["CLIENT", "KILL", "ID", my_id(c), "SKIPME", "no"]) +
+               encode(["SET", "after", 1]))
         try:
             c.read()
             c.is_closed()

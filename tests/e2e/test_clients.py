@@ -18,7 +18,8 @@ def cli(server, *args, stdin=None, timeout=20, check=True):
     program = shutil.which("redis-cli")
     if program is None:
         pytest.skip("no redis-cli")
-    done = subprocess.run([program, "-p", str(server.port), *map(str, args)], input=stdin, stdout=subprocess.PIPE,
+    done = subprocess.run([program, "-p", str(server.port), *map(str, args)], input=stdin,
+                          stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=timeout, check=False)
     if check:
         assert done.returncode == 0, (done.stdout, done.stderr)
@@ -33,7 +34,8 @@ class TestRedisCli:
         assert cli(shared, "--no-raw", "GET", "none") == b"(nil)\n"
         assert cli(shared, "--no-raw", "INCR", "n") == b"(integer) 1\n"
         assert cli(shared, "INCR", "k").startswith(b"ERR value is not an integer")
-        assert cli(shared, "-n", 5, "SET", "x", 1) == b"OK\n" and cli(shared, "EXISTS", "x") == b"0\n"
+        assert cli(shared, "-n", 5, "SET", "x", 1) == b"OK\n"
+        assert cli(shared, "EXISTS", "x") == b"0\n"
         assert cli(shared, "-x", "SET", "file", stdin=b"\x00\xff\r\n") == b"OK\n"
         assert cli(shared, "STRLEN", "file") == b"4\n"
         assert cli(shared, "-r", 3, "INCR", "n") == b"2\n3\n4\n"
@@ -52,12 +54,15 @@ class TestRedisCli:
         assert b"NOAUTH" in cli(s, "PING")
         assert cli(s, "--user", "bob", "--pass", "pw", "--no-auth-warning", "PING") == b"PONG\n"
         assert cli(s, "-a", "se cret", "--no-auth-warning", "PING") == b"PONG\n"
-        assert cli(s, "-u", "redis://bob:pw@127.0.0.1:%d/3" % s.port, "--no-auth-warning", "CLIENT", "INFO").count(b" db=3 ")
-        assert b"PONG" not in cli(s, "--user", "bob", "--pass", "no", "--no-auth-warning", "PING", check=False)
+        assert cli(s, "-u", "redis://bob:pw@127.0.0.1:%d/3" % s.port, "--no-auth-warning", "CLIENT",
+                   "INFO").count(b" db=3 ")
+        assert b"PONG" not in cli(s, "--user", "bob", "--pass", "no", "--no-auth-warning", "PING",
+                                  check=False)
 
     def test_pipe_mode(self, shared):
         n = 50000
-        data = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\npipe:%d\r\n$1\r\nx\r\n" % (5 + len(str(i)), i) for i in range(n))
+        data = b"".join(b"*3\r\n$3\r\nSET\r\n$%d\r\npipe:%d\r\n$1\r\nx\r\n" % (5 + len(str(i)), i)
+                        for i in range(n))
         out = cli(shared, "--pipe", stdin=data, timeout=60)
         assert b"errors: 0, replies: %d" % n in out, out
         assert cli(shared, "DBSIZE") == b"%d\n" % n
@@ -86,7 +91,8 @@ class TestRedisCli:
         program = shutil.which("redis-cli")
         if program is None:
             pytest.skip("no redis-cli")
-        p = subprocess.Popen(["stdbuf", "-oL", program, "-p", str(shared.port), "--stat", "-i", "0.1"], stdout=subprocess.PIPE)
+        p = subprocess.Popen(["stdbuf", "-oL", program, "-p", str(shared.port), "--stat", "-i",
+                              "0.1"], stdout=subprocess.PIPE)
         time.sleep(0.5)
         p.kill()
         out = p.communicate()[0]
@@ -120,15 +126,18 @@ class TestRedisCli:
 @pytest.mark.parametrize("args", [["-t", "ping,set,get,incr,mset", "-n", "5000", "-c", "20"],
                                   ["-t", "set,get", "-n", "20000", "-c", "20", "-P", "16"],
                                   ["-t", "set,get", "-n", "300", "-d", "100000", "-c", "5"],
-                                  ["-t", "set", "-n", "5000", "-r", "1000", "--threads", "2"]], ids=" ".join)
+                                  ["-t", "set", "-n", "5000", "-r", "1000", "--threads", "2"]],
+                                  ids=" ".join)
 def test_redis_benchmark(shared, args):
     program = shutil.which("redis-benchmark")
     if program is None:
         pytest.skip("no redis-benchmark")
-    done = subprocess.run([program, "-p", str(shared.port), "-q", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run([program, "-p", str(shared.port), "-q", *args], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE,
                           timeout=60, check=False)
     assert done.returncode == 0, done
-    assert b"requests per second" in done.stdout and b"ERROR" not in done.stdout + done.stderr.replace(b"ERROR: failed to fetch CONFIG", b"")
+    assert b"requests per second" in done.stdout
+    assert b"ERROR" not in done.stdout + done.stderr.replace(b"ERROR: failed to fetch CONFIG", b"")
 
 
 @pytest.mark.needs("LPUSH", "SADD", "HSET", "ZADD")
@@ -137,7 +146,8 @@ def test_redis_benchmark_collections(shared):
     if program is None:
         pytest.skip("no redis-benchmark")
     done = subprocess.run([program, "-p", str(shared.port), "-q", "-n", "2000", "-t",
-                           "lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange_100"], stdout=subprocess.PIPE, timeout=60, check=True)
+                           "lpush,rpush,lpop,rpop,sadd,hset,spop,zadd,zpopmin,lrange_100"],
+                           stdout=subprocess.PIPE, timeout=60, check=True)
     assert done.stdout.count(b"requests per second") >= 10
 
 
@@ -148,7 +158,9 @@ class TestRedisPy:
         assert r.set("k", "w", xx=True, get=True) == b"v"
         assert r.set("k", "w", nx=True) is None
         assert r.mset({"a": 1, "b": 2}) and r.mget("a", "b", "c") == [b"1", b"2", None]
-        assert r.incrbyfloat("a", 0.5) == 1.5 and r.append("a", "0") == 4 and r.getrange("a", 0, 1) == b"1."
+        assert r.incrbyfloat("a", 0.5) == 1.5
+        assert r.append("a", "0") == 4
+        assert r.getrange("a", 0, 1) == b"1."
         assert r.setbit("bits", 7, 1) == 0 and r.bitcount("bits") == 1 and r.bitpos("bits", 1) == 7
         assert r.bitfield("bf").set("u8", 0, 200).incrby("u8", 0, 100).execute() == [0, 44]
         assert r.rename("a", "c") and r.exists("a", "c") == 1 and r.type("c") == b"string"
@@ -197,7 +209,8 @@ class TestRedisPy:
         assert r.publish("a", "1") == 1 and r.publish("bb", "2") == 1 and r.publish("c", "3") == 0
         r.publish("a", "end")
         thread.join(5)
-        assert got[2:] == [("message", b"a", b"1"), ("pmessage", b"bb", b"2"), ("message", b"a", b"end")]
+        assert got[2:] == [("message", b"a", b"1"), ("pmessage", b"bb", b"2"),
+                           ("message", b"a", b"end")]
         p.close()
 
     def test_administration(self, shared):
@@ -206,7 +219,9 @@ class TestRedisPy:
         assert any(c["name"] == "tester" for c in r.client_list())
         assert r.config_get("hz") == {"hz": "10"} and r.config_set("hz", 10)
         info = r.info()
-        assert info["redis_version"].startswith(("7.", "8.")) and info["tcp_port"] == shared.port and info["role"] == "master"
+        assert info["redis_version"].startswith(("7.", "8."))
+        assert info["tcp_port"] == shared.port
+        assert info["role"] == "master"
         assert "db0" not in r.info("keyspace")
         assert isinstance(r.slowlog_get(), list) and r.time()[0] > 1e9
         assert r.command_count() > 50 and "get" in r.command()
@@ -244,21 +259,26 @@ class TestRedisPy:
 def _build(tmp_path_factory, name, argv):
     folder = tmp_path_factory.mktemp(name)
     target = str(folder / name)
-    done = subprocess.run([a.replace("TARGET", target) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run([a.replace("TARGET", target) for a in argv], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT,
                           cwd=HERE, check=False)
     assert done.returncode == 0, done.stdout.decode()
     return target
 
 
 def test_hiredis(shared, start, tmp_path_factory):
-    if shutil.which("pkg-config") is None or subprocess.run(["pkg-config", "--exists", "hiredis"], check=False).returncode:
+    if shutil.which("pkg-config") is None or subprocess.run(["pkg-config", "--exists", "hiredis"],
+                                                            check=False).returncode:
         pytest.skip("no hiredis")
-    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "hiredis"], text=True).split()
+    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "hiredis"],
+                                    text=True).split()
     program = _build(tmp_path_factory, "hiredis_client", [
-        os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-O1", "hiredis_client.c", "-o", "TARGET", *flags])
+        os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-O1", "hiredis_client.c", "-o", "TARGET",
+        *flags])
     assert subprocess.check_output([program, str(shared.port)], timeout=30) == b"ok\n"
     s = start(["--unixsocket", "{dir}/u"])
-    assert subprocess.check_output([program, str(s.port), os.path.join(s.dir, "u")], timeout=30) == b"ok\n"
+    assert subprocess.check_output([program, str(s.port), os.path.join(s.dir, "u")],
+                                   timeout=30) == b"ok\n"
 
 
 @pytest.fixture(scope="session")
@@ -266,9 +286,11 @@ def go_program(tmp_path_factory):
     if shutil.which("go") is None:
         pytest.skip("no go")
     folder = tmp_path_factory.mktemp("go")
-    done = subprocess.run(["go", "build", "-o", str(folder / "goclient"), "."], cwd=os.path.join(HERE, "goclient"),
+    done = subprocess.run(["go", "build", "-o", str(folder / "goclient"), "."],
+                          cwd=os.path.join(HERE, "goclient"),
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if done.returncode and (b"dial tcp" in done.stdout or b"no such host" in done.stdout or b"proxy" in done.stdout):
+    if done.returncode and (b"dial tcp" in done.stdout or b"no such host" in done.stdout or
+                            b"proxy" in done.stdout):
         pytest.skip("the modules cannot be fetched: " + done.stdout.decode()[-300:])
     assert done.returncode == 0, done.stdout.decode()
     return str(folder / "goclient")
@@ -276,6 +298,7 @@ def go_program(tmp_path_factory):
 
 @pytest.mark.parametrize("protocol", ["2", "3"])
 def test_go_redis(shared, go_program, protocol):
-    done = subprocess.run([go_program, "127.0.0.1:%d" % shared.port, protocol], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run([go_program, "127.0.0.1:%d" % shared.port, protocol],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=60, check=False)
     assert done.returncode == 0 and done.stdout == b"ok\n", done

@@ -1,4 +1,5 @@
-"""Data over time: expiry, keyspace notifications, SCAN while the data set changes, eviction, freeing in the background."""
+"""Data over time: expiry, keyspace notifications, SCAN while the data set changes, eviction,
+freeing in the background."""
 
 import random
 import statistics
@@ -27,7 +28,9 @@ class TestExpiry:
         raw.cmd("SET", "k", "v", "PX", 60)
         assert raw.cmd("GET", "k") == b"v" and 0 < raw.cmd("PTTL", "k") <= 60
         time.sleep(0.07)
-        assert raw.cmd("GET", "k") is None and raw.cmd("TTL", "k") == -2 and raw.cmd("EXISTS", "k") == 0
+        assert raw.cmd("GET", "k") is None
+        assert raw.cmd("TTL", "k") == -2
+        assert raw.cmd("EXISTS", "k") == 0
         assert raw.cmd("TYPE", "k") == b"none" and raw.cmd("RANDOMKEY") is None
 
     def test_lazily_for_every_command(self, server):
@@ -50,7 +53,8 @@ class TestExpiry:
                 c.send(encode(["SET", "k%d" % i, "v", "PX", 100]))
             for i in range(n):
                 c.read()
-            wait_until(lambda: c.cmd("DBSIZE") == 0, 5, what="all keys are gone without anybody touching them")
+            wait_until(lambda: c.cmd("DBSIZE") == 0, 5,
+                       what="all keys are gone without anybody touching them")
         assert int(server.info("stats")["expired_keys"]) == n
 
     def test_the_delay_of_the_expired_event(self, server, record_property):
@@ -66,7 +70,8 @@ class TestExpiry:
                 delays.append(time.time() - int(at * 1000) / 1000)
         median = statistics.median(delays) * 1000
         record_property("expired_event_delay_ms", median)
-        print("median delay of the expired event: %.1f ms, worst %.1f ms" % (median, max(delays) * 1000))
+        print("median delay of the expired event: %.1f ms, worst %.1f ms" % (median,
+            max(delays) * 1000))
         assert median < 500
 
     def test_persist_overwrite_and_rename(self, raw):
@@ -74,7 +79,9 @@ class TestExpiry:
         raw.cmd("SET", "k", "v", "KEEPTTL")
         assert raw.cmd("TTL", "k") == 100
         raw.cmd("RENAME", "k", "l")
-        assert raw.cmd("TTL", "l") == 100 and raw.cmd("PERSIST", "l") == 1 and raw.cmd("TTL", "l") == -1
+        assert raw.cmd("TTL", "l") == 100
+        assert raw.cmd("PERSIST", "l") == 1
+        assert raw.cmd("TTL", "l") == -1
         raw.cmd("EXPIRE", "l", 100)
         raw.cmd("SET", "l", "v")
         assert raw.cmd("TTL", "l") == -1
@@ -89,14 +96,19 @@ class TestExpiry:
         raw.cmd("SELECT", 3)
         raw.cmd("SET", "c", 1)
         info = shared.info("keyspace")
-        assert info["db0"].startswith("keys=2,expires=1,avg_ttl=") and info["db3"].startswith("keys=1,expires=0,avg_ttl=0")
+        assert info["db0"].startswith("keys=2,expires=1,avg_ttl=")
+        assert info["db3"].startswith("keys=1,expires=0,avg_ttl=0")
 
     def test_far_times(self, raw):
         assert raw.cmd("SET", "k", "v") == b"OK"
-        assert raw.cmd("PEXPIREAT", "k", 9223372036854775807) in (1, "ERR invalid expire time in 'pexpireat' command")
-        assert raw.cmd("EXPIRE", "k", 9223372036854775807) == "ERR invalid expire time in 'expire' command"
-        assert raw.cmd("SET", "k", "v", "EX", 9223372036854775807) == "ERR invalid expire time in 'set' command"
-        assert raw.cmd("EXPIREAT", "k", 4102444800) == 1 and raw.cmd("EXPIRETIME", "k") == 4102444800
+        assert raw.cmd("PEXPIREAT", "k", 9223372036854775807) in (1,
+            "ERR invalid expire time in 'pexpireat' command")
+        assert raw.cmd("EXPIRE", "k",
+                       9223372036854775807) == "ERR invalid expire time in 'expire' command"
+        assert raw.cmd("SET", "k", "v", "EX",
+                       9223372036854775807) == "ERR invalid expire time in 'set' command"
+        assert raw.cmd("EXPIREAT", "k", 4102444800) == 1
+        assert raw.cmd("EXPIRETIME", "k") == 4102444800
 
 
 class TestNotifications:
@@ -119,7 +131,8 @@ class TestNotifications:
     @pytest.mark.parametrize("commands, expected", [
         ([["SET", "k", "v", "EX", "100"]], ["set k", "expire k"]),
         ([["SET", "k", "v"], ["DEL", "k", "none"]], ["set k", "del k"]),
-        ([["SET", "k", "v"], ["EXPIRE", "k", "100"], ["PERSIST", "k"]], ["set k", "expire k", "persist k"]),
+        ([["SET", "k", "v"], ["EXPIRE", "k", "100"], ["PERSIST", "k"]], ["set k", "expire k",
+        "persist k"]),
         ([["SET", "k", "1"], ["INCR", "k"], ["APPEND", "k", "x"], ["SETRANGE", "k", "0", "y"]],
          ["set k", "incrby k", "append k", "setrange k"]),
         ([["SET", "k", "v"], ["RENAME", "k", "l"]], ["set k", "rename_from k", "rename_to l"]),
@@ -129,21 +142,24 @@ class TestNotifications:
         ([["SETBIT", "k", "1", "1"]], ["setbit k"]),
         ([["INCRBYFLOAT", "k", "1"]], ["incrbyfloat k"]),
         ([["GETDEL", "none"], ["SET", "k", "v"], ["GETDEL", "k"]], ["set k", "del k"]),
-        ([["GETEX", "none"], ["SET", "k", "v"], ["GETEX", "k", "EX", "100"]], ["set k", "expire k"]),
+        ([["GETEX", "none"], ["SET", "k", "v"], ["GETEX", "k", "EX", "100"]],
+         ["set k", "expire k"]),
         ([["MULTI"], ["SET", "a", "1"], ["DEL", "a"], ["EXEC"]], ["set a", "del a"]),
     ], ids=str)
     def test_events(self, notified, commands, expected):
         c, sub = notified
         for command in commands:
             c.cmd(*command)
-        got = [e.split(":")[-1] + " " + k for e, k in self.events(sub) if e.startswith("__keyevent@0__:")]
+        got = [e.split(":")[-1] + " " + k for e, k in self.events(sub)
+               if e.startswith("__keyevent@0__:")]
         assert got == expected
 
     def test_expired_and_del_of_another_database(self, notified):
         c, sub = notified
         c.cmd("SELECT", 4)
         c.cmd("SET", "k", "v", "PX", 20)
-        got = wait_until(lambda: [e for e in self.events(sub) if e[0].endswith("expired")], 5, what="expired")
+        got = wait_until(lambda: [e for e in self.events(sub) if e[0].endswith("expired")], 5,
+                         what="expired")
         assert got == [("__keyevent@4__:expired", "k")]
 
     def test_classes_can_be_chosen(self, server):
@@ -245,7 +261,8 @@ class TestScan:
     def test_match_and_type(self, raw):
         self.fill(raw, 300)
         raw.cmd("SET", "other", 1)
-        assert set(self.scan(raw, "MATCH", "k1*", "COUNT", 10)) == {b"k%d" % i for i in range(300) if str(i).startswith("1")}
+        assert set(self.scan(raw, "MATCH", "k1*", "COUNT", 10)) == {b"k%d" % i for i in range(300)
+            if str(i).startswith("1")}
         assert set(self.scan(raw, "MATCH", "other")) == {b"other"}
         assert len(self.scan(raw, "TYPE", "string", "COUNT", 50)) == 301
         assert self.scan(raw, "TYPE", "list") == []
@@ -269,7 +286,8 @@ class TestScan:
             assert isinstance(reply, list) and len(reply) == 2
 
 
-POLICIES = ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-lfu", "volatile-random",
+POLICIES = ["noeviction", "allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru",
+            "volatile-lfu", "volatile-random",
             "volatile-ttl"]
 
 
@@ -283,7 +301,8 @@ class TestEviction:
             volatile = policy.startswith("volatile")
             errors = 0
             for i in range(30000):
-                c.send(encode(["SET", "k%d" % i, "x" * 500] + (["EX", 10000 + i] if volatile else [])))
+                c.send(encode(["SET", "k%d" % i, "x" * 500] + (["EX", 10000 + i] if volatile
+                    else [])))
                 if i % 100 == 99:
                     errors += sum(isinstance(c.read(), str) for _ in range(100))
             used = int(server.info("memory")["used_memory"])
@@ -292,17 +311,20 @@ class TestEviction:
             if policy == "noeviction":
                 assert errors > 0 and evicted == 0
                 server.config_set("maxmemory", used - 100000)
-                assert c.cmd("SET", "a", "b") == "OOM command not allowed when used memory > 'maxmemory'."
+                assert c.cmd("SET", "a",
+                             "b") == "OOM command not allowed when used memory > 'maxmemory'."
                 assert c.cmd("GET", "k1") == b"x" * 500 and c.cmd("DEL", "k1") == 1
             else:
                 assert errors == 0 and evicted > 10000
                 assert c.cmd("DBSIZE") > 1000
             if policy == "volatile-ttl":
                 left = c.cmd("KEYS", "*")
-                assert statistics.mean(int(k[1:]) for k in left) > 15000, "those that live longest stay"
+                assert statistics.mean(int(k[1:])
+                                       for k in left) > 15000, "those that live longest stay"
 
     def test_volatile_policies_without_volatile_keys(self, server):
-        server.config_set("maxmemory", int(server.info("memory")["used_memory"]) + (2 << 20), "maxmemory-policy", "volatile-lru")
+        server.config_set("maxmemory", int(server.info("memory")["used_memory"]) + (2 << 20),
+                          "maxmemory-policy", "volatile-lru")
         with server.raw() as c:
             replies = [c.cmd("SET", "k%d" % i, "x" * 10000) for i in range(400)]
         assert any(isinstance(r, str) and r.startswith("OOM ") for r in replies)
@@ -319,7 +341,8 @@ class TestEviction:
             c.cmd("MGET", *hot)
             server.config_set("maxmemory-policy", "allkeys-lru", "maxmemory-samples", 10)
             server.config_set("maxmemory", int(server.info("memory")["used_memory"]) - 1200000)
-            wait_until(lambda: c.cmd("SET", "one", "more") and c.cmd("DBSIZE") < 4000, 5, what="1000 keys are evicted")
+            wait_until(lambda: c.cmd("SET", "one", "more") and c.cmd("DBSIZE") < 4000, 5,
+                       what="1000 keys are evicted")
             assert c.cmd("EXISTS", *hot) >= 45
 
     def test_lfu_counts(self, server):
@@ -329,18 +352,21 @@ class TestEviction:
             for _ in range(2000):
                 c.cmd("GET", "k")
             assert c.cmd("OBJECT", "FREQ", "k") > 10
-            assert c.cmd("OBJECT", "IDLETIME", "k").startswith("ERR An LFU maxmemory policy is selected")
+            assert c.cmd("OBJECT", "IDLETIME",
+                         "k").startswith("ERR An LFU maxmemory policy is selected")
         server.config_set("maxmemory-policy", "allkeys-lru")
         with server.raw() as c:
             c.cmd("SET", "k", "v")
             assert c.cmd("OBJECT", "IDLETIME", "k") == 0
-            assert c.cmd("OBJECT", "FREQ", "k").startswith("ERR An LFU maxmemory policy is not selected")
+            assert c.cmd("OBJECT", "FREQ",
+                         "k").startswith("ERR An LFU maxmemory policy is not selected")
 
     def test_evicted_events(self, server):
         with server.raw() as c, server.raw() as sub:
             server.config_set("notify-keyspace-events", "Ee")
             sub.cmd("PSUBSCRIBE", "*")
-            server.config_set("maxmemory", int(server.info("memory")["used_memory"]) + (1 << 20), "maxmemory-policy", "allkeys-random")
+            server.config_set("maxmemory", int(server.info("memory")["used_memory"]) + (1 << 20),
+                              "maxmemory-policy", "allkeys-random")
             for i in range(300):
                 c.cmd("SET", "k%d" % i, "x" * 10000)
             assert sub.read(2)[2] == b"__keyevent@0__:evicted"
@@ -355,7 +381,8 @@ class TestEviction:
             server.config_set("maxmemory-policy", "allkeys-random")
             server.config_set("maxmemory", int(server.info("memory")["used_memory"]) // 2)
             c.cmd("SET", "one", "more")
-            wait_until(lambda: c.cmd("DBSIZE") < before * 0.75, 5, what="half of the keys are evicted")
+            wait_until(lambda: c.cmd("DBSIZE") < before * 0.75, 5,
+                       what="half of the keys are evicted")
 
 
 class TestFreeing:
@@ -367,7 +394,8 @@ class TestFreeing:
                 raw.read()
             assert raw.cmd("FLUSHALL", *mode) == b"OK"
             assert raw.cmd("DBSIZE") == 0 and raw.cmd("GET", "k1") is None
-        wait_until(lambda: shared.info("memory")["lazyfree_pending_objects"] == "0", 5, what="nothing is pending")
+        wait_until(lambda: shared.info("memory")["lazyfree_pending_objects"] == "0", 5,
+                   what="nothing is pending")
 
     def test_memory_comes_back(self, server):
         def used():
@@ -382,7 +410,8 @@ class TestFreeing:
         wait_until(lambda: used() < start + (1 << 20), 5, what="used_memory falls again")
 
     def test_lazyfree_directives_do_not_change_what_is_seen(self, server):
-        for name in ("lazyfree-lazy-user-del", "lazyfree-lazy-user-flush", "lazyfree-lazy-expire", "lazyfree-lazy-server-del",
+        for name in ("lazyfree-lazy-user-del", "lazyfree-lazy-user-flush", "lazyfree-lazy-expire",
+                     "lazyfree-lazy-server-del",
                      "lazyfree-lazy-eviction"):
             server.config_set(name, "yes")
         with server.raw() as c:

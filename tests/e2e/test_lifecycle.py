@@ -64,6 +64,7 @@ def test_stop_and_continue(start):
         assert c.read() == b"v"
 
 
+@pytest.mark.crashes
 @pytest.mark.parametrize("how", ["SIGSEGV", "SIGABRT", "DEBUG"])
 def test_a_crash_leaves_a_report(start, how):
     s = start()
@@ -83,6 +84,7 @@ def test_a_crash_leaves_a_report(start, how):
     assert "name=the-client" in log or how == "SIGABRT", "the report shows the client that ran"
 
 
+@pytest.mark.crashes
 @pytest.mark.parametrize("how", ["ASSERT", "PANIC"])
 def test_debug_assert_and_panic(start, how):
     s = start()
@@ -94,6 +96,7 @@ def test_debug_assert_and_panic(start, how):
     assert ("ASSERTION FAILED" if how == "ASSERT" else "Guru Meditation") in s.output()
 
 
+@pytest.mark.crashes
 def test_no_report_when_it_is_switched_off(start):
     s = start(["--crash-log-enabled", "no"])
     s.send_signal(signal.SIGSEGV)
@@ -140,7 +143,8 @@ def test_config_rewrite_keeps_what_is_there(start):
     assert lines[0] == "# the head comment"
     assert "# about hz" in lines and lines[lines.index("# about hz") + 1] == "hz 77"
     assert "timeout 5" in lines and "maxclients 100" in lines
-    assert not any(line.startswith("slowlog-max-len") for line in lines), "unchanged defaults are not written"
+    assert not any(line.startswith("slowlog-max-len")
+                   for line in lines), "unchanged defaults are not written"
     assert len([line for line in lines if line.startswith("bind ")]) == 1
     s.send_signal(signal.SIGTERM)
     s.wait_exit()
@@ -166,7 +170,8 @@ def test_config_rewrite_does_not_let_the_file_grow(start):
     s.wait_exit()
     s.start()
     s.may_die = False
-    assert s.config("save") == "100 10 60 1000" and set(s.config("notify-keyspace-events")) == set("AKE")
+    assert s.config("save") == "100 10 60 1000"
+    assert set(s.config("notify-keyspace-events")) == set("AKE")
 
 
 def test_config_rewrite_of_values_that_need_quotes(start):
@@ -191,7 +196,8 @@ def test_config_rewrite_without_a_file(start):
 
 
 def test_config_rewrite_is_all_or_nothing(start):
-    """A rewrite that cannot be written leaves the old file. The folder is made unusable for a new file."""
+    """A rewrite that cannot be written leaves the old file. The folder is made unusable for a
+    new file."""
     if os.geteuid() == 0:
         # root writes anywhere: take the folder away instead
         s = start(conf=REWRITTEN, plain_args=True)
@@ -202,10 +208,12 @@ def test_config_rewrite_is_all_or_nothing(start):
         with s.raw() as c:
             reply = c.cmd("CONFIG", "REWRITE")
         assert isinstance(reply, Error) and reply.startswith("ERR Rewriting config file: "), reply
-        assert {f for f in os.listdir(s.dir) if f.startswith("ouro.conf")} == {"ouro.conf", "ouro.conf.d"}
+        assert {f for f in os.listdir(s.dir) if f.startswith("ouro.conf")} == {"ouro.conf",
+            "ouro.conf.d"}
         os.rmdir(s.conf_path)
         os.rename(hidden, s.conf_path)
-        assert open(s.conf_path, encoding="utf-8").read() == REWRITTEN.format(port=s.port, dir=s.dir)
+        assert open(s.conf_path, encoding="utf-8").read() == REWRITTEN.format(port=s.port,
+            dir=s.dir)
         return
     s = start(conf=REWRITTEN, plain_args=True)
     os.chmod(s.dir, 0o500)
@@ -213,7 +221,8 @@ def test_config_rewrite_is_all_or_nothing(start):
         s.config_set("hz", 55)
         with s.raw() as c:
             assert isinstance(c.cmd("CONFIG", "REWRITE"), Error)
-        assert open(s.conf_path, encoding="utf-8").read() == REWRITTEN.format(port=s.port, dir=s.dir)
+        assert open(s.conf_path, encoding="utf-8").read() == REWRITTEN.format(port=s.port,
+            dir=s.dir)
     finally:
         os.chmod(s.dir, 0o700)
 
@@ -231,7 +240,8 @@ def test_config_rewrite_of_every_value(start):
                 refused[name] = got
         for name, text in refused.items():
             assert "immutable" in text or "protected" in text or name in (
-                b"oom-score-adj", b"oom-score-adj-values", b"bind-source-addr", b"jemalloc-bg-thread"), (name, text)
+                b"oom-score-adj", b"oom-score-adj-values", b"bind-source-addr",
+                b"jemalloc-bg-thread"), (name, text)
         assert c.cmd("CONFIG", "REWRITE") == b"OK"
     s.send_signal(signal.SIGTERM)
     s.wait_exit()
@@ -258,7 +268,8 @@ def test_debug_needs_permission(start):
     with s.raw() as c:
         assert c.cmd("DEBUG", "SLEEP", 0).startswith("ERR DEBUG command not allowed.")
         assert c.cmd("CONFIG", "SET", "dir", "/tmp") == (
-            "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config")
+            "ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected "
+            "config")
     s = start(["--enable-debug-command", "local", "--enable-protected-configs", "yes"])
     with s.raw() as c:
         assert c.cmd("DEBUG", "SLEEP", 0) == b"OK"
@@ -269,17 +280,26 @@ def test_debug_needs_permission(start):
 
 @pytest.mark.parametrize("name, value, text", [
     ("nosuch", "1", "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'"),
-    ("databases", "3", "ERR CONFIG SET failed (possibly related to argument 'databases') - can't set immutable config"),
-    ("maxclients", "0", "ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument must be between 1 and "
+    ("databases", "3", "ERR CONFIG SET failed (possibly related to argument 'databases') - can't "
+                       "set immutable config"),
+    ("maxclients", "0", "ERR CONFIG SET failed (possibly related to argument 'maxclients') - "
+                        "argument must be between 1 and "
      "4294967295 inclusive"),
-    ("appendonly", "x", "ERR CONFIG SET failed (possibly related to argument 'appendonly') - argument must be 'yes' or 'no'"),
-    ("appendfsync", "x", "ERR CONFIG SET failed (possibly related to argument 'appendfsync') - argument(s) must be one of "
+    ("appendonly", "x", "ERR CONFIG SET failed (possibly related to argument 'appendonly') - "
+                        "argument must be 'yes' or 'no'"),
+    ("appendfsync", "x", "ERR CONFIG SET failed (possibly related to argument 'appendfsync') - "
+                         "argument(s) must be one of "
      "the following: everysec, always, no"),
-    ("maxmemory", "12xy", "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value"),
-    ("save", "1 a", "ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save parameters"),
-    ("client-output-buffer-limit", "bad 1 2 3", "ERR CONFIG SET failed (possibly related to argument "
+    ("maxmemory", "12xy",
+     "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a "
+     "memory value"),
+    ("save", "1 a", "ERR CONFIG SET failed (possibly related to argument 'save') - Invalid save "
+                    "parameters"),
+    ("client-output-buffer-limit", "bad 1 2 3",
+     "ERR CONFIG SET failed (possibly related to argument "
      "'client-output-buffer-limit')"),
-    ("notify-keyspace-events", "Q", "ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "
+    ("notify-keyspace-events", "Q",
+     "ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - "
      "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
 ])
 def test_config_set_errors(shared, name, value, text):
@@ -301,7 +321,8 @@ def test_config_set_is_all_or_nothing(server):
         assert server.config("hz") == "500"
 
 
-@pytest.mark.parametrize("text, value", [("1k", 1000), ("1kb", 1024), ("1M", 10 ** 6), ("1mB", 1 << 20), ("1g", 10 ** 9),
+@pytest.mark.parametrize("text, value", [("1k", 1000), ("1kb", 1024), ("1M", 10 ** 6),
+                                         ("1mB", 1 << 20), ("1g", 10 ** 9),
                                          ("1GB", 1 << 30), ("123b", 123), ("123", 123)])
 def test_memory_units(server, text, value):
     server.config_set("auto-aof-rewrite-min-size", text)
@@ -310,7 +331,8 @@ def test_memory_units(server, text, value):
 
 def test_aliases_answer_under_both_names(server):
     server.config_set("hash-max-ziplist-entries", 9)
-    assert server.config("hash-max-listpack-entries") == "9" and server.config("hash-max-ziplist-entries") == "9"
+    assert server.config("hash-max-listpack-entries") == "9"
+    assert server.config("hash-max-ziplist-entries") == "9"
     server.config_set("slave-read-only", "no")
     assert server.config("replica-read-only") == "no"
 
@@ -318,7 +340,8 @@ def test_aliases_answer_under_both_names(server):
 def test_config_get_patterns(shared):
     with shared.raw() as c:
         reply = c.cmd("CONFIG", "GET", "hash-*-entries")
-        assert dict(zip(reply[::2], reply[1::2])) == {b"hash-max-listpack-entries": b"512", b"hash-max-ziplist-entries": b"512"}
+        assert dict(zip(reply[::2], reply[1::2])) == {b"hash-max-listpack-entries": b"512",
+                                                      b"hash-max-ziplist-entries": b"512"}
         reply = c.cmd("CONFIG", "GET", "hz", "HZ", "timeout", "nosuch*")
         assert dict(zip(reply[::2], reply[1::2])) == {b"hz": b"10", b"timeout": b"0"}
         assert c.cmd("CONFIG", "GET", "nosuch") == []
@@ -333,7 +356,8 @@ def test_requirepass_and_the_default_user(start):
         assert c.cmd("CONFIG", "SET", "requirepass", "") == b"OK"
     with s.raw() as c:
         assert c.cmd("PING") == b"PONG"
-        assert c.cmd("AUTH", "x") == ("ERR AUTH <password> called without any password configured for the default user. Are "
+        assert c.cmd("AUTH", "x") == (
+            "ERR AUTH <password> called without any password configured for the default user. Are "
                                       "you sure your configuration is correct?")
 
 

@@ -1,4 +1,5 @@
-"""Limits that protect the server: output and query buffers, idle time, number of clients, descriptors, and who may connect."""
+"""Limits that protect the server: output and query buffers, idle time, number of clients,
+descriptors, and who may connect."""
 
 import os
 import resource
@@ -12,7 +13,8 @@ from harness import Closed, Error, Raw, encode, wait_until
 
 
 def _never_reads(s, size=1 << 20, times=400):
-    """A client that asks for much and reads nothing: (connection, whether the server cut it off)."""
+    """A client that asks for much and reads nothing: (connection, whether the server cut it
+    off)."""
     with s.raw() as c:
         assert c.cmd("SET", "big", "x" * size) == b"OK"
     c = s.raw(rcvbuf=4096)
@@ -33,9 +35,11 @@ def test_hard_output_limit(start):
     s = start(["--client-output-buffer-limit", "normal", "10mb", "0", "0"])
     c, _ = _never_reads(s)
     with s.raw() as other:
-        wait_until(lambda: other.cmd("CLIENT", "LIST").count(b"\n") == 1, 10, what="the greedy client is cut off")
+        wait_until(lambda: other.cmd("CLIENT", "LIST").count(b"\n") == 1, 10,
+                   what="the greedy client is cut off")
     assert s.rss() < 400 << 20
-    wait_until(lambda: "closed ASAP for overcoming of output buffer limits" in s.log(), 5, what="log line; log:\n" + s.log())
+    wait_until(lambda: "closed ASAP for overcoming of output buffer limits" in s.log(), 5,
+               what="log line; log:\n" + s.log())
     c.close()
 
 
@@ -45,7 +49,8 @@ def test_soft_output_limit(start):
     c, _ = _never_reads(s, times=20)
     with s.raw() as other:
         assert other.cmd("CLIENT", "LIST").count(b"\n") == 2
-        wait_until(lambda: other.cmd("CLIENT", "LIST").count(b"\n") == 1 or (other.cmd("PING") and False), 10, 0.1,
+        wait_until(lambda: other.cmd("CLIENT", "LIST").count(b"\n") == 1 or (other.cmd("PING") and
+            False), 10, 0.1,
                    what="the client over the soft limit is cut off")
     assert time.monotonic() - began >= 0.9
     c.close()
@@ -58,7 +63,8 @@ def test_a_pubsub_client_that_does_not_read(start):
     with s.raw() as c:
         for _ in range(60):
             c.cmd("PUBLISH", "ch", "x" * 200000)
-        wait_until(lambda: c.cmd("PUBSUB", "NUMSUB", "ch") == [b"ch", 0], 10, what="the subscriber is cut off")
+        wait_until(lambda: c.cmd("PUBSUB", "NUMSUB", "ch") == [b"ch", 0], 10,
+                   what="the subscriber is cut off")
     sub.close()
 
 
@@ -80,7 +86,8 @@ def test_query_buffer_limit(start):
         except OSError:
             pass
         assert c.is_closed(5)
-    wait_until(lambda: "Closing client that reached max query buffer length" in s.log(), 5, what="log line; log:\n" + s.log())
+    wait_until(lambda: "Closing client that reached max query buffer length" in s.log(), 5,
+               what="log line; log:\n" + s.log())
 
 
 def test_idle_clients_are_closed(start):
@@ -120,7 +127,8 @@ def test_too_many_clients(start):
 def _nobody_else(s):
     """The connection that asked whether the server is ready is gone."""
     with s.raw() as c:
-        wait_until(lambda: b"connected_clients:1\r\n" in c.cmd("INFO", "clients"), 5, what="one client")
+        wait_until(lambda: b"connected_clients:1\r\n" in c.cmd("INFO", "clients"), 5,
+                   what="one client")
     time.sleep(0.05)
 
 
@@ -152,7 +160,8 @@ def test_few_descriptors_lower_maxclients(start):
         except (Closed, OSError):
             refused += 1
     assert refused >= 150 - allowed
-    assert time.monotonic() - began < 5, "those that are refused are let go at once; nobody waits for a descriptor"
+    assert time.monotonic(
+        ) - began < 5, "those that are refused are let go at once; nobody waits for a descriptor"
     for c in conns:
         c.close()
     wait_until(lambda: _pings(s), 5, what="the server serves again")
@@ -181,7 +190,8 @@ def test_reset_connections_are_survived(shared):
         c.close()
     with shared.raw() as c:
         assert c.cmd("PING") == b"PONG"
-    wait_until(lambda: int(shared.info("clients")["connected_clients"]) <= 1, 5, what="all are gone")
+    wait_until(lambda: int(shared.info("clients")["connected_clients"]) <= 1, 5,
+               what="all are gone")
 
 
 def test_unix_socket(start):
@@ -252,7 +262,8 @@ def test_protected_mode(start):
     s = start(["--bind", "*"])
     with Raw((host, s.port)) as c:
         got = c.read_all()
-        assert got.startswith(b"-DENIED Redis is running in protected mode because protected mode is enabled") or (
+        assert got.startswith(
+            b"-DENIED Redis is running in protected mode because protected mode is enabled") or (
             got.startswith(b"-DENIED ")), got
     s.config_set("protected-mode", "no")
     with Raw((host, s.port)) as c:
@@ -286,7 +297,8 @@ def test_a_port_that_is_taken_cannot_be_set(start):
     a, b = start(), start()
     with a.raw() as c:
         reply = c.cmd("CONFIG", "SET", "port", b.port)
-        assert reply == ("ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. "
+        assert reply == ("ERR CONFIG SET failed (possibly related to argument 'port') - Unable "
+                         "to listen on this port. "
                          "Check server logs.")
         assert c.cmd("CONFIG", "GET", "port") == [b"port", b"%d" % a.port]
     with a.raw() as c:

@@ -1,4 +1,5 @@
-"""RESP as bytes: cut frames, malformed frames with their exact answers, inline commands, sizes at the limits, RESP3."""
+"""RESP as bytes: cut frames, malformed frames with their exact answers, inline commands, sizes
+at the limits, RESP3."""
 
 import socket
 import time
@@ -7,8 +8,10 @@ import pytest
 
 from harness import Closed, Error, encode, wait_until
 
-PIECES = [b"*1\r\n$4\r\nPING\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\na\r\nb\0\r\n", b"PING inline\r\n",
-          b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", b"*0\r\n", b"*-1\r\n", b"\r\n", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"]
+PIECES = [b"*1\r\n$4\r\nPING\r\n", b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\na\r\nb\0\r\n",
+          b"PING inline\r\n",
+          b"*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", b"*0\r\n", b"*-1\r\n", b"\r\n",
+          b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"]
 ANSWERS = b"+PONG\r\n+OK\r\n$6\r\ninline\r\n$0\r\n\r\n$5\r\na\r\nb\0\r\n"
 
 
@@ -76,19 +79,24 @@ def test_a_pipeline_up_to_a_malformed_frame_is_answered(shared):
         assert c.read_all() == b"+PONG\r\n+OK\r\n-ERR Protocol error: invalid bulk length\r\n"
 
 
-@pytest.mark.parametrize("data", [b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("data", [b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+                                  b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_http_is_cut_off(shared, data):
     with shared.raw() as c:
         c.send(data)
         got = c.read_all()
         assert b"PONG" not in got and b"HTTP" not in got
-    wait_until(lambda: "Possible SECURITY ATTACK detected" in shared.output(), 3, what="the warning in the log")
+    wait_until(lambda: "Possible SECURITY ATTACK detected" in shared.output(), 3,
+               what="the warning in the log")
 
 
 @pytest.mark.parametrize("line, argument", [
-    (b"ECHO hello", b"hello"), (b"  ECHO\t hello  ", b"hello"), (b'ECHO "a b"', b"a b"), (b"ECHO 'a b'", b"a b"),
-    (b'ECHO "\\x41\\x00\\xff"', b"A\0\xff"), (b'ECHO "\\n\\r\\t\\b\\a\\\\\\""', b'\n\r\t\b\a\\"'), (b'ECHO "\\q"', b"q"),
-    (b"ECHO 'it\\'s'", b"it's"), (b"ECHO 'a\\nb'", b"a\\nb"), (b'ECHO ""', b""), (b"ECHO ''", b""), (b"ECHO a\"b\"", b"ab"),
+    (b"ECHO hello", b"hello"), (b"  ECHO\t hello  ", b"hello"), (b'ECHO "a b"', b"a b"),
+    (b"ECHO 'a b'", b"a b"),
+    (b'ECHO "\\x41\\x00\\xff"', b"A\0\xff"), (b'ECHO "\\n\\r\\t\\b\\a\\\\\\""', b'\n\r\t\b\a\\"'),
+    (b'ECHO "\\q"', b"q"),
+    (b"ECHO 'it\\'s'", b"it's"), (b"ECHO 'a\\nb'", b"a\\nb"), (b'ECHO ""', b""), (b"ECHO ''", b""),
+    (b"ECHO a\"b\"", b"ab"),
     (b"ECHO \xff\xfe", b"\xff\xfe"), (b'"ECHO" x', b"x"), (b"echo 'x\\\\y'", b"x\\\\y"),
 ])
 def test_inline_quoting(raw, line, argument):
@@ -118,14 +126,17 @@ def test_errors_carry_no_line_breaks_of_the_client(raw):
 @pytest.mark.parametrize("args, text", [
     (["NOSUCH", "a", "b"], "ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' "),
     (["NOSUCH"], "ERR unknown command 'NOSUCH', with args beginning with: "),
-    (["N" * 300, "q" * 300], "ERR unknown command '" + "N" * 128 + "', with args beginning with: '" + "q" * 128 + "' "),
-    (["x", "a" * 100, "b" * 100, "c"], "ERR unknown command 'x', with args beginning with: '" + "a" * 100 + "' '" + "b" * 25 + "' "),
+    (["N" * 300, "q" * 300], "ERR unknown command '" + "N" * 128 +
+     "', with args beginning with: '" + "q" * 128 + "' "),
+    (["x", "a" * 100, "b" * 100, "c"], "ERR unknown command 'x', with args beginning with: '" +
+     "a" * 100 + "' '" + "b" * 25 + "' "),
     (["GET"], "ERR wrong number of arguments for 'get' command"),
     (["CONFIG"], "ERR wrong number of arguments for 'config' command"),
     (["CONFIG", "GET"], "ERR wrong number of arguments for 'config|get' command"),
     (["CONFIG", "NOSUCH"], "ERR unknown subcommand 'NOSUCH'. Try CONFIG HELP."),
     (["object", "NOSUCH", "s"], "ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP."),
-    (["client", "nosuch" * 40], "ERR unknown subcommand '" + ("nosuch" * 40)[:128] + "'. Try CLIENT HELP."),
+    (["client", "nosuch" * 40], "ERR unknown subcommand '" + ("nosuch" * 40)[:128] +
+     "'. Try CLIENT HELP."),
 ], ids=str)
 def test_error_texts_of_the_dispatcher(raw, args, text):
     assert raw.cmd(*args) == text
@@ -180,7 +191,8 @@ def test_a_command_with_half_a_million_arguments(raw):
     assert raw.cmd("PING") == b"PONG"
 
 
-@pytest.mark.parametrize("size", [0, 1, 15, 16, 44, 45, 1000, 16383, 16384, 16385, 32767, 32768, 65535, 65536, 100000,
+@pytest.mark.parametrize("size", [0, 1, 15, 16, 44, 45, 1000, 16383, 16384, 16385, 32767, 32768,
+                                  65535, 65536, 100000,
                                   1 << 20, 3000001])
 def test_values_of_every_size(raw, size):
     value = bytes(i * 7 % 256 for i in range(min(size, 4096)))
@@ -213,9 +225,11 @@ def test_a_value_of_512_mb(start):
         assert c.read(60) == b"OK"
         assert c.cmd("STRLEN", "k") == size
         assert c.cmd("GETRANGE", "k", size - 4, -1) == bytes([252, 253, 254, 255])
-        assert c.cmd("APPEND", "k", "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+        assert c.cmd("APPEND", "k",
+                     "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
         assert c.cmd("SETBIT", "k", 4294967295, 1) == 1
-        assert c.cmd("SETRANGE", "k", 536870912, "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+        assert c.cmd("SETRANGE", "k", 536870912,
+                     "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
         assert c.cmd("DEL", "k") == 1
 
 
@@ -223,7 +237,8 @@ def test_bulks_over_the_configured_limit(start):
     s = start(["--proto-max-bulk-len", "1mb"])
     with s.raw() as c:
         assert c.cmd("SET", "k", b"x" * (1 << 20)) == b"OK"
-        assert c.cmd("SETRANGE", "k", 1 << 20, "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+        assert c.cmd("SETRANGE", "k", 1 << 20,
+                     "x") == "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
         c.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n" % ((1 << 20) + 1))
         assert c.read_all() == b"-ERR Protocol error: invalid bulk length\r\n"
 
@@ -245,7 +260,8 @@ def test_interleaved_pipelines_of_many_connections(shared):
     conns = [shared.raw() for _ in range(50)]
     for round_ in range(20):
         for i, c in enumerate(conns):
-            c.send(encode(["SET", "k%d" % i, round_]) + encode(["GET", "k%d" % i]) + encode(["ECHO", "e%d" % i]))
+            c.send(encode(["SET", "k%d" % i, round_]) + encode(["GET", "k%d" % i]) +
+                   encode(["ECHO", "e%d" % i]))
         for i, c in enumerate(conns):
             assert (c.read(), c.read(), c.read()) == (b"OK", b"%d" % round_, b"e%d" % i)
     for c in conns:
@@ -289,11 +305,13 @@ def test_reset(raw):
 def test_client_reply(raw):
     raw.send(encode(["CLIENT", "REPLY", "SKIP"]) + encode(["PING", "a"]) + encode(["PING", "b"]))
     raw.exactly(b"$1\r\nb\r\n")
-    raw.send(encode(["CLIENT", "REPLY", "OFF"]) + encode(["PING"]) + encode(["SET", "k", "v"]) + encode(["NOSUCH"]) +
+    raw.send(encode(["CLIENT", "REPLY", "OFF"]) + encode(["PING"]) + encode(["SET", "k", "v"]) +
+             encode(["NOSUCH"]) +
              encode(["CLIENT", "REPLY", "ON"]) + encode(["GET", "k"]))
     raw.exactly(b"+OK\r\n$1\r\nv\r\n")
     raw.quiet(0.05)
-    raw.send(encode(["CLIENT", "REPLY", "OFF"]) + encode(["CLIENT", "REPLY", "SKIP"]) + encode(["PING"]) +
+    raw.send(encode(["CLIENT", "REPLY", "OFF"]) + encode(["CLIENT", "REPLY", "SKIP"]) +
+             encode(["PING"]) +
              encode(["CLIENT", "REPLY", "ON"]))
     raw.exactly(b"+OK\r\n")
     assert raw.cmd("CLIENT", "REPLY", "BAD") == "ERR syntax error"
@@ -303,13 +321,16 @@ def test_hello_tells_who_the_server_is(raw):
     reply = raw.cmd("HELLO")
     pairs = dict(zip(reply[::2], reply[1::2]))
     assert pairs[b"proto"] == 2 and pairs[b"mode"] == b"standalone" and pairs[b"role"] == b"master"
-    assert isinstance(pairs[b"id"], int) and pairs[b"modules"] == [] and pairs[b"version"].count(b".") == 2
+    assert isinstance(pairs[b"id"], int)
+    assert pairs[b"modules"] == []
+    assert pairs[b"version"].count(b".") == 2
     assert reply[::2][:7] == [b"server", b"version", b"proto", b"id", b"mode", b"role", b"modules"]
     reply3 = raw.cmd("HELLO", 3)
     assert isinstance(reply3, dict) and reply3[b"proto"] == 3
     assert raw.cmd("HELLO", 4) == "NOPROTO unsupported protocol version"
     assert raw.cmd("HELLO", "abc") == "ERR Protocol version is not an integer or out of range"
-    assert raw.cmd("HELLO", 2, "SETNAME", "a b") == "ERR Client names cannot contain spaces, newlines or special characters."
+    assert raw.cmd("HELLO", 2, "SETNAME",
+                   "a b") == "ERR Client names cannot contain spaces, newlines or special characters."
     assert isinstance(raw.cmd("HELLO", 2, "SETNAME", "me"), list)
     assert raw.cmd("CLIENT", "GETNAME") == b"me"
 
@@ -321,14 +342,19 @@ RESP3_TYPES = {
     "null": (b"$-1\r\n", b"_\r\n"),
     "array": (b"*3\r\n:0\r\n:1\r\n:2\r\n", b"*3\r\n:0\r\n:1\r\n:2\r\n"),
     "set": (b"*3\r\n:0\r\n:1\r\n:2\r\n", b"~3\r\n:0\r\n:1\r\n:2\r\n"),
-    "map": (b"*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n", b"%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n"),
+    "map": (b"*6\r\n:0\r\n:0\r\n:1\r\n:1\r\n:2\r\n:0\r\n",
+            b"%3\r\n:0\r\n#f\r\n:1\r\n#t\r\n:2\r\n#f\r\n"),
     "attrib": (b"$39\r\nSome real reply following the attribute\r\n",
-               b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n$39\r\nSome real reply following the attribute\r\n"),
-    "push": (b"-ERR RESP2 is not supported by this command\r\n", b">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n"),
-    "verbatim": (b"$25\r\nThis is a verbatim\nstring\r\n", b"=29\r\ntxt:This is a verbatim\nstring\r\n"),
+               b"|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n$39\r\nSome real "
+               b"reply following the attribute\r\n"),
+    "push": (b"-ERR RESP2 is not supported by this command\r\n",
+             b">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n"),
+    "verbatim": (b"$25\r\nThis is a verbatim\nstring\r\n",
+                 b"=29\r\ntxt:This is a verbatim\nstring\r\n"),
     "true": (b":1\r\n", b"#t\r\n"),
     "false": (b":0\r\n", b"#f\r\n"),
-    "bignum": (b"$37\r\n1234567999999999999999999999999999999\r\n", b"(1234567999999999999999999999999999999\r\n"),
+    "bignum": (b"$37\r\n1234567999999999999999999999999999999\r\n",
+               b"(1234567999999999999999999999999999999\r\n"),
 }
 
 
@@ -365,7 +391,8 @@ def test_collections_in_resp3(resp3):
     resp3.cmd("SADD", "t", "m")
     resp3.cmd("ZADD", "z", "1.5", "m")
     resp3.send(encode(["HGETALL", "h"]) + encode(["SMEMBERS", "t"]) + encode(["ZSCORE", "z", "m"]) +
-               encode(["ZRANGE", "z", 0, -1, "WITHSCORES"]) + encode(["ZADD", "z", "INCR", "1", "m"]))
+               encode(["ZRANGE", "z", 0, -1, "WITHSCORES"]) +
+               encode(["ZADD", "z", "INCR", "1", "m"]))
     resp3.exactly(b"%1\r\n$1\r\nf\r\n$1\r\nv\r\n~1\r\n$1\r\nm\r\n,1.5\r\n*1\r\n*2\r\n$1\r\nm\r\n,1.5\r\n,2.5\r\n")
 
 
@@ -378,7 +405,8 @@ class TestUnauthenticated:
 
     @pytest.mark.parametrize("data, text", [
         (b"*11\r\n", b"-ERR Protocol error: unauthenticated multibulk length\r\n"),
-        (b"*2\r\n$4\r\nECHO\r\n$16385\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
+        (b"*2\r\n$4\r\nECHO\r\n$16385\r\n",
+         b"-ERR Protocol error: unauthenticated bulk length\r\n"),
         (b"*1\r\n$20000\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
     ])
     def test_small_limits(self, locked, data, text):
@@ -391,8 +419,11 @@ class TestUnauthenticated:
             assert c.cmd("PING") == "NOAUTH Authentication required."
             assert c.cmd("GET", "x") == "NOAUTH Authentication required."
             assert c.cmd("AUTH", "bad") == "WRONGPASS invalid username-password pair or user is disabled."
-            assert c.cmd("AUTH", "default", "bad") == "WRONGPASS invalid username-password pair or user is disabled."
-            assert c.cmd("HELLO", 3).startswith("NOAUTH HELLO must be called with the client already authenticated")
+            assert c.cmd("AUTH", "default",
+                         "bad") == "WRONGPASS invalid username-password pair or user is disabled."
+            assert c.cmd("HELLO",
+                         3).startswith("NOAUTH HELLO must be called with the client already "
+                                       "authenticated")
             assert c.cmd("AUTH", "secret") == b"OK"
             assert c.cmd("SET", "k", "x" * 20000) == b"OK"
             assert c.cmd("DEL", *range(20)) == 0

@@ -7,26 +7,34 @@ from harness import Push, encode, wait_until
 
 def test_subscribe_publish_unsubscribe(shared, raw):
     raw.send(encode(["SUBSCRIBE", "a", "b", "a"]))
-    assert [raw.read() for _ in range(3)] == [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2], [b"subscribe", b"a", 2]]
+    assert [raw.read() for _ in range(3)] == [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2],
+                                              [b"subscribe", b"a", 2]]
     with shared.raw() as c:
         assert c.cmd("PUBLISH", "a", "x\r\ny") == 1 and c.cmd("PUBLISH", "none", "x") == 0
         assert raw.read() == [b"message", b"a", b"x\r\ny"]
         raw.send(encode(["UNSUBSCRIBE", "a", "none"]))
-        assert [raw.read() for _ in range(2)] == [[b"unsubscribe", b"a", 1], [b"unsubscribe", b"none", 1]]
+        assert [raw.read() for _ in range(2)] == [[b"unsubscribe", b"a", 1],
+                                                  [b"unsubscribe", b"none", 1]]
         assert c.cmd("PUBLISH", "a", "x") == 0
         raw.send(encode(["UNSUBSCRIBE"]) + encode(["UNSUBSCRIBE"]) + encode(["PING"]))
-        assert [raw.read() for _ in range(3)] == [[b"unsubscribe", b"b", 0], [b"unsubscribe", None, 0], b"PONG"]
+        assert [raw.read() for _ in range(3)] == [[b"unsubscribe", b"b", 0], [b"unsubscribe", None,
+            0], b"PONG"]
 
 
 def test_patterns(shared, raw):
     raw.send(encode(["PSUBSCRIBE", "n?ws.*", "[ab]x"]))
-    assert [raw.read() for _ in range(2)] == [[b"psubscribe", b"n?ws.*", 1], [b"psubscribe", b"[ab]x", 2]]
+    assert [raw.read() for _ in range(2)] == [[b"psubscribe", b"n?ws.*", 1],
+                                              [b"psubscribe", b"[ab]x", 2]]
     with shared.raw() as c:
-        assert c.cmd("PUBLISH", "news.1", "m") == 1 and c.cmd("PUBLISH", "ax", "m") == 1 and c.cmd("PUBLISH", "cx", "m") == 0
-        assert [raw.read() for _ in range(2)] == [[b"pmessage", b"n?ws.*", b"news.1", b"m"], [b"pmessage", b"[ab]x", b"ax", b"m"]]
+        assert c.cmd("PUBLISH", "news.1", "m") == 1
+        assert c.cmd("PUBLISH", "ax", "m") == 1
+        assert c.cmd("PUBLISH", "cx", "m") == 0
+        assert [raw.read() for _ in range(2)] == [[b"pmessage", b"n?ws.*", b"news.1", b"m"],
+                                                  [b"pmessage", b"[ab]x", b"ax", b"m"]]
         raw.cmd("SUBSCRIBE", "ax")
         assert c.cmd("PUBLISH", "ax", "both") == 2
-        assert [raw.read() for _ in range(2)] == [[b"message", b"ax", b"both"], [b"pmessage", b"[ab]x", b"ax", b"both"]]
+        assert [raw.read() for _ in range(2)] == [[b"message", b"ax", b"both"],
+                                                  [b"pmessage", b"[ab]x", b"ax", b"both"]]
         assert c.cmd("PUBSUB", "NUMPAT") == 2
 
 
@@ -35,8 +43,10 @@ def test_shard_channels(shared, raw):
     assert [raw.read() for _ in range(2)] == [[b"ssubscribe", b"s1", 1], [b"subscribe", b"s1", 1]]
     with shared.raw() as c:
         assert c.cmd("SPUBLISH", "s1", "shard") == 1 and c.cmd("PUBLISH", "s1", "plain") == 1
-        assert [raw.read() for _ in range(2)] == [[b"smessage", b"s1", b"shard"], [b"message", b"s1", b"plain"]]
-        assert c.cmd("PUBSUB", "SHARDCHANNELS") == [b"s1"] and c.cmd("PUBSUB", "SHARDNUMSUB", "s1", "x") == [b"s1", 1, b"x", 0]
+        assert [raw.read() for _ in range(2)] == [[b"smessage", b"s1", b"shard"],
+                                                  [b"message", b"s1", b"plain"]]
+        assert c.cmd("PUBSUB", "SHARDCHANNELS") == [b"s1"]
+        assert c.cmd("PUBSUB", "SHARDNUMSUB", "s1", "x") == [b"s1", 1, b"x", 0]
         raw.send(encode(["SUNSUBSCRIBE"]))
         assert raw.read() == [b"sunsubscribe", b"s1", 0]
 
@@ -59,7 +69,9 @@ def test_pushes_of_resp3(shared, resp3):
 
 def test_what_a_resp2_subscriber_may_say(raw):
     raw.cmd("SUBSCRIBE", "a")
-    assert raw.cmd("GET", "k") == ("ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+    assert raw.cmd("GET",
+                   "k") == ("ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / "
+                            "PING / QUIT / RESET are "
                                    "allowed in this context")
     assert raw.cmd("PING") == [b"pong", b""] and raw.cmd("PING", "x") == [b"pong", b"x"]
     assert raw.cmd("RESET") == b"RESET" and raw.cmd("GET", "k") is None
@@ -72,10 +84,13 @@ def test_pubsub_subcommands(shared, raw):
         a.cmd("SUBSCRIBE", "c1")
         b.cmd("SUBSCRIBE", "c1")
         a.cmd("SUBSCRIBE", "d2")
-        assert sorted(raw.cmd("PUBSUB", "CHANNELS")) == [b"c1", b"d2"] and raw.cmd("PUBSUB", "CHANNELS", "c*") == [b"c1"]
-        assert raw.cmd("PUBSUB", "NUMSUB", "c1", "d2", "e") == [b"c1", 2, b"d2", 1, b"e", 0] and raw.cmd("PUBSUB", "NUMSUB") == []
+        assert sorted(raw.cmd("PUBSUB", "CHANNELS")) == [b"c1", b"d2"]
+        assert raw.cmd("PUBSUB", "CHANNELS", "c*") == [b"c1"]
+        assert raw.cmd("PUBSUB", "NUMSUB", "c1", "d2", "e") == [b"c1", 2, b"d2", 1, b"e", 0]
+        assert raw.cmd("PUBSUB", "NUMSUB") == []
         assert raw.cmd("PUBSUB", "NUMPAT") == 0
-    wait_until(lambda: raw.cmd("PUBSUB", "CHANNELS") == [], 5, what="subscriptions end with their connections")
+    wait_until(lambda: raw.cmd("PUBSUB", "CHANNELS") == [], 5,
+               what="subscriptions end with their connections")
 
 
 def test_every_subscriber_gets_every_message_in_order(shared):
@@ -114,4 +129,5 @@ def test_many_subscriptions_of_one_client(shared, verb, many):
         assert c.cmd("PUBLISH", "ch4999", "x") == 1
         assert s.read()[-1] == b"x"
     with shared.raw() as c:
-        wait_until(lambda: c.cmd("PUBSUB", "NUMSUB", "ch1") == [b"ch1", 0] and c.cmd("PUBSUB", "NUMPAT") == 0, 10, what="all gone")
+        wait_until(lambda: c.cmd("PUBSUB", "NUMSUB", "ch1") == [b"ch1", 0] and
+                   c.cmd("PUBSUB", "NUMPAT") == 0, 10, what="all gone")

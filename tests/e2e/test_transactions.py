@@ -9,17 +9,23 @@ from harness import Error, encode
 
 def test_queue_and_run(raw):
     assert raw.cmd("MULTI") == b"OK"
-    assert raw.cmd("SET", "a", 1) == b"QUEUED" and raw.cmd("INCR", "a") == b"QUEUED" and raw.cmd("GET", "none") == b"QUEUED"
+    assert raw.cmd("SET", "a", 1) == b"QUEUED"
+    assert raw.cmd("INCR", "a") == b"QUEUED"
+    assert raw.cmd("GET", "none") == b"QUEUED"
     assert raw.cmd("EXEC") == [b"OK", 2, None]
     assert raw.cmd("MULTI") == b"OK" and raw.cmd("EXEC") == []
-    assert raw.cmd("MULTI") == b"OK" and raw.cmd("SET", "a", 9) == b"QUEUED" and raw.cmd("DISCARD") == b"OK"
+    assert raw.cmd("MULTI") == b"OK"
+    assert raw.cmd("SET", "a", 9) == b"QUEUED"
+    assert raw.cmd("DISCARD") == b"OK"
     assert raw.cmd("GET", "a") == b"2"
 
 
 def test_errors_before_and_in_exec(raw):
-    assert raw.cmd("EXEC") == "ERR EXEC without MULTI" and raw.cmd("DISCARD") == "ERR DISCARD without MULTI"
+    assert raw.cmd("EXEC") == "ERR EXEC without MULTI"
+    assert raw.cmd("DISCARD") == "ERR DISCARD without MULTI"
     raw.cmd("MULTI")
-    assert raw.cmd("NOSUCH").startswith("ERR unknown command") and raw.cmd("GET").startswith("ERR wrong number")
+    assert raw.cmd("NOSUCH").startswith("ERR unknown command")
+    assert raw.cmd("GET").startswith("ERR wrong number")
     assert raw.cmd("SET", "a", 1) == b"QUEUED"
     assert raw.cmd("EXEC") == "EXECABORT Transaction discarded because of previous errors."
     assert raw.cmd("EXISTS", "a") == 0
@@ -39,12 +45,18 @@ def test_multi_and_watch_inside_multi(raw):
     assert raw.cmd("EXEC") == [b"OK"]
 
 
-CHANGES = [["SET", "k", "new"], ["DEL", "k"], ["EXPIRE", "k", "1000"], ["APPEND", "k", "x"], ["RENAME", "k", "z"],
-           ["FLUSHALL"], ["FLUSHDB"], ["SETRANGE", "k", "0", "x"], ["GETDEL", "k"], ["PEXPIREAT", "k", "1"], ["MOVE", "k", "1"],
-           ["COPY", "other", "k", "REPLACE"], ["SWAPDB", "0", "1"], ["SETBIT", "k", "0", "1"], ["UNLINK", "k"],
-           ["RENAME", "other", "k"], ["MSET", "a", "1", "k", "2"], ["GETEX", "k", "EX", "10"], ["SET", "k", "v"]]
-NO_CHANGES = [["GET", "k"], ["TTL", "k"], ["SET", "other2", "1"], ["SETNX", "k", "x"], ["DEL", "none"], ["TOUCH", "k"],
-              ["PERSIST", "k"], ["GETEX", "k"], ["RENAMENX", "other", "k"], ["STRLEN", "k"], ["SWAPDB", "3", "4"]]
+CHANGES = [["SET", "k", "new"], ["DEL", "k"], ["EXPIRE", "k", "1000"], ["APPEND", "k", "x"],
+           ["RENAME", "k", "z"],
+           ["FLUSHALL"], ["FLUSHDB"], ["SETRANGE", "k", "0", "x"], ["GETDEL", "k"],
+           ["PEXPIREAT", "k", "1"], ["MOVE", "k", "1"],
+           ["COPY", "other", "k", "REPLACE"], ["SWAPDB", "0", "1"], ["SETBIT", "k", "0", "1"],
+           ["UNLINK", "k"],
+           ["RENAME", "other", "k"], ["MSET", "a", "1", "k", "2"], ["GETEX", "k", "EX", "10"],
+           ["SET", "k", "v"]]
+NO_CHANGES = [["GET", "k"], ["TTL", "k"], ["SET", "other2", "1"], ["SETNX", "k", "x"],
+              ["DEL", "none"], ["TOUCH", "k"],
+              ["PERSIST", "k"], ["GETEX", "k"], ["RENAMENX", "other", "k"], ["STRLEN", "k"],
+              ["SWAPDB", "3", "4"]]
 
 
 @pytest.mark.parametrize("change", CHANGES + NO_CHANGES, ids=" ".join)
@@ -123,8 +135,8 @@ def test_an_expired_watched_key(server):
 
 @pytest.mark.ouro_only
 def test_100000_watched_keys(shared):
-    """Neither watching, nor a change, nor the end of the watch may cost the square of the number of keys (in Redis 7.0
-    it does: this test takes minutes there)."""
+    """Neither watching, nor a change, nor the end of the watch may cost the square of the number
+    of keys (in Redis 7.0 it does: this test takes minutes there)."""
     n = 100000
     with shared.raw() as a, shared.raw() as b:
         began = time.monotonic()
@@ -157,7 +169,8 @@ def test_many_queued_commands(raw):
 def test_exec_is_atomic_for_others(shared):
     with shared.raw() as a, shared.raw() as b:
         for _ in range(300):
-            a.send(encode(["MULTI"]) + encode(["INCR", "x"]) + encode(["INCR", "y"]) + encode(["EXEC"]))
+            a.send(encode(["MULTI"]) + encode(["INCR", "x"]) + encode(["INCR", "y"]) +
+                   encode(["EXEC"]))
             b.send(encode(["MGET", "x", "y"]))
             x, y = b.read()
             assert x == y
@@ -176,7 +189,9 @@ def test_oom_inside_a_transaction(server):
         c.cmd("MULTI")
         c.cmd("SET", "a", 1)
         server.config_set("maxmemory", 1)
-        assert c.cmd("EXEC") == ("EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+        assert c.cmd("EXEC") == (
+            "EXECABORT Transaction discarded because of: OOM command not allowed when used "
+            "memory > "
                                  "'maxmemory'.")
         server.config_set("maxmemory", 0)
 
@@ -196,5 +211,7 @@ def test_subscriptions_inside_a_transaction(raw):
     assert raw.cmd("SUBSCRIBE", "x") == b"QUEUED"
     assert raw.cmd("EXEC") == [b"OK", [b"subscribe", b"x", 1]]
     assert raw.cmd("PING") == [b"pong", b""]
-    assert raw.cmd("MULTI") == ("ERR Can't execute 'multi': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+    assert raw.cmd("MULTI") == (
+        "ERR Can't execute 'multi': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+        "are "
                                 "allowed in this context")

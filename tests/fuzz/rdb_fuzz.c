@@ -1,7 +1,8 @@
-/* RDB files and DUMP payloads from outside: whatever loads can be walked, saved in both versions, and loads again as the same.
+/* RDB files and DUMP payloads from outside: whatever loads can be walked, saved in both versions, and loads again as
+ * the same.
  *
- * The input is tried as a file, as what is between the header and the end of a file whose checksum is right, and as the body
- * of a DUMP payload, so that mutations get past the checksums. */
+ * The input is tried as a file, as what is between the header and the end of a file whose checksum is right, and as the
+ * body of a DUMP payload, so that mutations get past the checksums. */
 #include "server/persist/rdb_load.h"
 
 #include <stdlib.h>
@@ -19,13 +20,21 @@ enum { DIGEST = 20 };
 
 /* Small, so that short inputs reach the large encodings too. */
 static const struct types_limits limits = {
-    .hash_max_listpack_entries = 4, .hash_max_listpack_value = 16,
-    .set_max_intset_entries = 4, .set_max_listpack_entries = 4, .set_max_listpack_value = 16,
-    .zset_max_listpack_entries = 4, .zset_max_listpack_value = 16,
-    .list_max_listpack_size = 4, .stream_node_max_bytes = 4096, .stream_node_max_entries = 100,
+    .hash_max_listpack_entries = 4,
+    .hash_max_listpack_value = 16,
+    .set_max_intset_entries = 4,
+    .set_max_listpack_entries = 4,
+    .set_max_listpack_value = 16,
+    .zset_max_listpack_entries = 4,
+    .zset_max_listpack_value = 16,
+    .list_max_listpack_size = 4,
+    .stream_node_max_bytes = 4096,
+    .stream_node_max_entries = 100,
 };
 static const struct ks_config config = {
-    .maxmemory_policy = POLICY_ALLKEYS_LFU, .lfu_log_factor = 10, .lfu_decay_time = 1,
+    .maxmemory_policy = POLICY_ALLKEYS_LFU,
+    .lfu_log_factor = 10,
+    .lfu_decay_time = 1,
 };
 
 static struct keyspace *keyspace(void)
@@ -79,7 +88,10 @@ static void check_again(struct keyspace *ks, int version)
     struct buf file = BUF_INIT(BUF_UNLIMITED);
     struct keyspace *again = keyspace();
     const struct rdb_sink sink = { append, &file };
-    const struct rdb_save_options o = { .version = version, .compress = true, .checksum = true, .now = NOW,
+    const struct rdb_save_options o = { .version = version,
+                                        .compress = true,
+                                        .checksum = true,
+                                        .now = NOW,
                                         .server_version = BYTES("7.2.4") };
     ASSERT(rdb_save(&sink, ks, &o, NULL) == 0);
     ASSERT(load(again, buf_bytes(&file), true) == RDB_FINE);

@@ -10,7 +10,8 @@
     !           first word: numbers of this command are not to be replaced by extremes (it would hang, or would
                 need gigabytes, or the result would depend on the time)
 
-A template is compiled once to a tree; expanding it with a random source gives a list of arguments.
+A template is compiled once to a tree; expanding it with a random source gives a list of
+arguments.
 """
 
 import re
@@ -98,7 +99,8 @@ def _expand(items, rng, out):
             if rng.random() < 0.4:
                 _expand(item[1][rng.randrange(len(item[1]))], rng, out)
         else:
-            for _ in range(rng.randint(item[2], 3) if rng.random() < 0.9 else rng.randint(item[2], 12)):
+            for _ in range(rng.randint(item[2], 3) if rng.random() < 0.9 else rng.randint(item[2],
+                    12)):
                 _expand([item[1]], rng, out)
 
 

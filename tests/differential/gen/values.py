@@ -1,26 +1,40 @@
-"""Values for the templates: keys of every type, numbers with their extremes, strings with their oddities.
+"""Values for the templates: keys of every type, numbers with their extremes, strings with their
+oddities.
 
-Few keys of each type, so that commands meet each other's results; now and then a key of another type, to meet
-WRONGTYPE. Expiry times are far away or past, never near: what a command sees must not depend on the clock.
+Few keys of each type, so that commands meet each other's results; now and then a key of another
+type, to meet WRONGTYPE. Expiry times are far away or past, never near: what a command sees must
+not depend on the clock.
 """
 
-EXTREME_INTS = [b"0", b"1", b"-1", b"127", b"128", b"255", b"256", b"32767", b"32768", b"65536", b"2147483647",
+EXTREME_INTS = [b"0", b"1", b"-1", b"127", b"128", b"255", b"256", b"32767", b"32768", b"65536",
+                b"2147483647",
                 b"2147483648", b"-2147483648", b"-2147483649", b"4294967295", b"4294967296",
                 b"9223372036854775806", b"9223372036854775807", b"-9223372036854775807",
                 b"-9223372036854775808", b"9223372036854775808", b"-9223372036854775809",
                 b"18446744073709551615", b"18446744073709551616", b"99999999999999999999999"]
-ODD_NUMBERS = [b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"-", b"+", b"0x10", b"1e3", b"1.0", b"1.5", b"abc", b"1a",
+ODD_NUMBERS = [b"", b" 1", b"1 ", b"+1", b"01", b"-0", b"-", b"+", b"0x10", b"1e3", b"1.0", b"1.5",
+               b"abc", b"1a",
                b"\x00", b"1\x00", b"--1", b"1_000", b"\xd9\xa1"]
-EXTREME_FLOATS = [b"1e400", b"-1e400", b"inf", b"-inf", b"+inf", b"Infinity", b"nan", b"-nan", b"1e-400",
-                  b"4.9e-324", b"1.7976931348623157e308", b"-1.7976931348623157e308", b"2.2250738585072014e-308",
-                  b"0.1", b"3.0", b"1e5", b".5", b"5.", b"1e", b"1e+5", b"3.14159265358979", b"1e17",
-                  b"123456789012345680", b"1e21", b"1e22", b"-0.0", b"0.30000000000000004", b"1e-7", b"1e-5",
-                  b"100000000000000000000", b"1.23e-10", b"9007199254740993", b"0.000001", b"1 ", b" 1", b"1,5"]
-WORDS = [b"a", b"b", b"c", b"foo", b"bar", b"baz", b"hello", b"x", b"y", b"z", b"one", b"two", b"three"]
-ODD_STRINGS = [b"", b" ", b"\r\n", b"a\r\nb", b"\x00", b"\x00\xff\x80", b"\xff" * 3, b"\xe2\x82\xac", b"'", b'"',
-               b"-1", b"0", b"00", b"1e3", b"12345678901234567890", b"a" * 44, b"a" * 45, b"b" * 64, b"b" * 65,
-               b"*", b"a*", b"[", b"\\", b"{a}b", b"{}", b"%s%n", b"+OK", b"-ERR", b"$-1", b"*0", b"x" * 200,
-               b"9223372036854775807", b"9223372036854775808", b"-9223372036854775808", b"3.0", b"nan", b"(", b"#"]
+EXTREME_FLOATS = [b"1e400", b"-1e400", b"inf", b"-inf", b"+inf", b"Infinity", b"nan", b"-nan",
+                  b"1e-400",
+                  b"4.9e-324", b"1.7976931348623157e308", b"-1.7976931348623157e308",
+                  b"2.2250738585072014e-308",
+                  b"0.1", b"3.0", b"1e5", b".5", b"5.", b"1e", b"1e+5", b"3.14159265358979",
+                  b"1e17",
+                  b"123456789012345680", b"1e21", b"1e22", b"-0.0", b"0.30000000000000004", b"1e-7",
+                  b"1e-5",
+                  b"100000000000000000000", b"1.23e-10", b"9007199254740993", b"0.000001", b"1 ",
+                  b" 1", b"1,5"]
+WORDS = [b"a", b"b", b"c", b"foo", b"bar", b"baz", b"hello", b"x", b"y", b"z", b"one", b"two",
+         b"three"]
+ODD_STRINGS = [b"", b" ", b"\r\n", b"a\r\nb", b"\x00", b"\x00\xff\x80", b"\xff" * 3,
+               b"\xe2\x82\xac", b"'", b'"',
+               b"-1", b"0", b"00", b"1e3", b"12345678901234567890", b"a" * 44, b"a" * 45, b"b" * 64,
+               b"b" * 65,
+               b"*", b"a*", b"[", b"\\", b"{a}b", b"{}", b"%s%n", b"+OK", b"-ERR", b"$-1", b"*0",
+               b"x" * 200,
+               b"9223372036854775807", b"9223372036854775808", b"-9223372036854775808", b"3.0",
+               b"nan", b"(", b"#"]
 
 
 def _choice_of(pool):
@@ -46,7 +60,8 @@ KEYS = {
     "dst": [b"d1", b"d2", b"d3"],
     "odd": [b"", b"\x00k", b"k\r\n", b"\xff\xfe", b"k" * 100, b"{", b"[a-c]"],
 }
-# q*: sorted sets whose scores are all 0 (lexical ranges over mixed scores are undefined); never: never written to
+# q*: sorted sets whose scores are all 0 (lexical ranges over mixed scores are undefined); never:
+# never written to
 _ALL_KEYS = [k for name, pool in KEYS.items() if name not in ("odd", "never", "kq") for k in pool]
 
 
@@ -83,7 +98,8 @@ def word(rng):
 def big_value(rng):
     if rng.random() < 0.97:
         return word(rng)
-    return bytes([rng.randrange(97, 103)]) * rng.choice([63, 64, 65, 500, 4000, 8191, 8192, 9000, 40000])
+    return bytes([rng.randrange(97, 103)]) * rng.choice([63, 64, 65, 500, 4000, 8191, 8192, 9000,
+                                                         40000])
 
 
 def small_int(rng):
@@ -103,7 +119,8 @@ def count(rng):
     r = rng.random()
     if r < 0.85:
         return b"%d" % rng.randint(0, 10)
-    return rng.choice([b"-1", b"100", b"0", b"abc", b"", b"9223372036854775807", b"-9223372036854775808", b"1.5",
+    return rng.choice([b"-1", b"100", b"0", b"abc", b"", b"9223372036854775807",
+                       b"-9223372036854775808", b"1.5",
                        b"9223372036854775808"])
 
 
@@ -112,7 +129,8 @@ def random_count(rng):
     r = rng.random()
     if r < 0.9:
         return b"%d" % rng.randint(-12, 12)
-    return rng.choice([b"-9223372036854775808", b"9223372036854775807", b"abc", b"", b"9223372036854775808"])
+    return rng.choice([b"-9223372036854775808", b"9223372036854775807", b"abc", b"",
+                       b"9223372036854775808"])
 
 
 def any_float(rng):
@@ -135,7 +153,8 @@ def score(rng):
     if r < 0.85:
         return b"%.2f" % rng.uniform(-10, 10)
     if r < 0.97:
-        return rng.choice([b"inf", b"-inf", b"+inf", b"1e300", b"-1e300", b"0", b"-0", b"1e-300", b"3.0",
+        return rng.choice([b"inf", b"-inf", b"+inf", b"1e300", b"-1e300", b"0", b"-0", b"1e-300",
+                           b"3.0",
                            b"9007199254740993", b"0.1", b"1e17", b"123456789012345680"])
     return any_float(rng)
 
@@ -165,9 +184,12 @@ def ttl(rng):
         return b"%d" % rng.randint(1000, 100000)
     if r < 0.8:
         return rng.choice([b"0", b"-1", b"-100"])
-    return rng.choice([b"9223372036854775807", b"-9223372036854775808", b"9223372036854775", b"9223372036854776",
-                       b"-9223372036854776", b"abc", b"", b"1.5", b"99999999999999999999", b"4294967296",
-                       b"2147483648", b"9223370000000000", b" 1000", b"+1000", b"9223372036854775000"])
+    return rng.choice([b"9223372036854775807", b"-9223372036854775808", b"9223372036854775",
+                       b"9223372036854776",
+                       b"-9223372036854776", b"abc", b"", b"1.5", b"99999999999999999999",
+                       b"4294967296",
+                       b"2147483648", b"9223370000000000", b" 1000", b"+1000",
+                       b"9223372036854775000"])
 
 
 def pttl(rng):
@@ -176,8 +198,10 @@ def pttl(rng):
         return b"%d" % rng.randint(1000000, 100000000)
     if r < 0.8:
         return rng.choice([b"0", b"-1", b"-100"])
-    return rng.choice([b"9223372036854775807", b"-9223372036854775808", b"9223372036854775000", b"abc", b"", b"1.5",
-                       b"99999999999999999999", b"4294967296", b"9223370000000000000", b"-9223372036854775807"])
+    return rng.choice([b"9223372036854775807", b"-9223372036854775808", b"9223372036854775000",
+                       b"abc", b"", b"1.5",
+                       b"99999999999999999999", b"4294967296", b"9223370000000000000",
+                       b"-9223372036854775807"])
 
 
 def at(rng):
@@ -186,7 +210,8 @@ def at(rng):
         return b"%d" % rng.randint(4000000000, 5000000000)
     if r < 0.85:
         return rng.choice([b"1", b"0", b"-1", b"1000000"])
-    return ttl(rng) if r < 0.9 else rng.choice([b"9223372036854775807", b"9223372036854775", b"9223372036854776",
+    return ttl(rng) if r < 0.9 else rng.choice([b"9223372036854775807", b"9223372036854775",
+                                                b"9223372036854776",
                                                 b"-9223372036854775808", b"abc"])
 
 
@@ -196,12 +221,15 @@ def pat(rng):
         return b"%d" % rng.randint(4000000000000, 5000000000000)
     if r < 0.85:
         return rng.choice([b"1", b"0", b"-1", b"1000000"])
-    return rng.choice([b"9223372036854775807", b"9223372036854775", b"-9223372036854775808", b"abc", b"1.5"])
+    return rng.choice([b"9223372036854775807", b"9223372036854775", b"-9223372036854775808", b"abc",
+                       b"1.5"])
 
 
 def glob(rng):
-    return rng.choice([b"*", b"?*", b"s*", b"[a-m]*", b"*1", b"*[0-9]", b"[^s]*", b"h?llo", b"\\*", b"", b"[", b"[]",
-                       b"[^", b"a\\", b"*a*b*c*", b"s?", b"[z-a]1", b"nokey", b"{t}*", b"\\s1", b"[\\]-a]*", b"v1*",
+    return rng.choice([b"*", b"?*", b"s*", b"[a-m]*", b"*1", b"*[0-9]", b"[^s]*", b"h?llo", b"\\*",
+                       b"", b"[", b"[]",
+                       b"[^", b"a\\", b"*a*b*c*", b"s?", b"[z-a]1", b"nokey", b"{t}*", b"\\s1",
+                       b"[\\]-a]*", b"v1*",
                        b"**", b"***s***1"])
 
 
@@ -214,7 +242,8 @@ def stream_id(rng):
     if r < 0.9:
         return rng.choice([b"-", b"+", b"0-0", b"0", b"18446744073709551615-18446744073709551615",
                            b"18446744073709551615", b"18446744073709551615-0", b"0-1"])
-    return rng.choice([b"", b"-1", b"1-", b"-1-1", b"1-1-1", b"abc", b"1-*", b"*", b"$", b">", b"18446744073709551616",
+    return rng.choice([b"", b"-1", b"1-", b"-1-1", b"1-1-1", b"abc", b"1-*", b"*", b"$", b">",
+                       b"18446744073709551616",
                        b"1-18446744073709551616", b"(1-1", b"1- 1", b"01-01", b"+1"])
 
 
@@ -245,15 +274,19 @@ def range_id(rng):
 def longitude(rng):
     r = rng.random()
     if r < 0.9:
-        return b"%.*f" % (rng.randint(0, 8), rng.uniform(-180, 180) if r < 0.3 else rng.uniform(10, 20))
-    return rng.choice([b"180", b"-180", b"180.1", b"-180.0001", b"0", b"nan", b"inf", b"abc", b"", b"1e400"])
+        return b"%.*f" % (rng.randint(0, 8), rng.uniform(-180, 180) if r < 0.3 else rng.uniform(10,
+            20))
+    return rng.choice([b"180", b"-180", b"180.1", b"-180.0001", b"0", b"nan", b"inf", b"abc", b"",
+                       b"1e400"])
 
 
 def latitude(rng):
     r = rng.random()
     if r < 0.9:
-        return b"%.*f" % (rng.randint(0, 8), rng.uniform(-85, 85) if r < 0.3 else rng.uniform(35, 45))
-    return rng.choice([b"85.05112878", b"-85.05112878", b"85.06", b"90", b"0", b"nan", b"inf", b"abc", b""])
+        return b"%.*f" % (rng.randint(0, 8), rng.uniform(-85, 85) if r < 0.3 else rng.uniform(35,
+            45))
+    return rng.choice([b"85.05112878", b"-85.05112878", b"85.06", b"90", b"0", b"nan", b"inf",
+                       b"abc", b""])
 
 
 def radius(rng):
@@ -274,8 +307,10 @@ def bit_offset(rng):
 def bitfield_type(rng):
     r = rng.random()
     if r < 0.9:
-        return b"%s%d" % (rng.choice([b"u", b"i"]), rng.choice([1, 2, 3, 5, 7, 8, 9, 15, 16, 24, 31, 32, 33, 63]))
-    return rng.choice([b"i64", b"u64", b"u0", b"i0", b"i65", b"x8", b"u", b"i", b"", b"u8x", b"I8", b"U16", b"u-1"])
+        return b"%s%d" % (rng.choice([b"u", b"i"]), rng.choice([1, 2, 3, 5, 7, 8, 9, 15, 16, 24, 31,
+            32, 33, 63]))
+    return rng.choice([b"i64", b"u64", b"u0", b"i0", b"i65", b"x8", b"u", b"i", b"", b"u8x", b"I8",
+                       b"U16", b"u-1"])
 
 
 def bitfield_offset(rng):
@@ -284,7 +319,8 @@ def bitfield_offset(rng):
         return b"%d" % rng.randint(0, 300)
     if r < 0.9:
         return b"#%d" % rng.randint(0, 40)
-    return rng.choice([b"-1", b"#", b"#-1", b"abc", b"", b"4294967296", b"9223372036854775807", b"#9223372036854775807",
+    return rng.choice([b"-1", b"#", b"#-1", b"abc", b"", b"4294967296", b"9223372036854775807",
+                       b"#9223372036854775807",
                        b"#144115188075855872", b"##1"])
 
 
@@ -300,9 +336,12 @@ def extreme(rng):
 def junk(rng):
     r = rng.random()
     if r < 0.35:
-        return rng.choice([b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR", b"EX", b"PX", b"KEEPTTL", b"GET", b"LIMIT",
-                           b"COUNT", b"WITHSCORES", b"MATCH", b"BYSCORE", b"BYLEX", b"REV", b"LEFT", b"RIGHT", b"STORE",
-                           b"ASC", b"ANY", b"WEIGHTS", b"AGGREGATE", b"MAXLEN", b"~", b"=", b"BAD", b"HELP", b"ASYNC"])
+        return rng.choice([b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR", b"EX", b"PX", b"KEEPTTL",
+                           b"GET", b"LIMIT",
+                           b"COUNT", b"WITHSCORES", b"MATCH", b"BYSCORE", b"BYLEX", b"REV", b"LEFT",
+                           b"RIGHT", b"STORE",
+                           b"ASC", b"ANY", b"WEIGHTS", b"AGGREGATE", b"MAXLEN", b"~", b"=", b"BAD",
+                           b"HELP", b"ASYNC"])
     if r < 0.6:
         return extreme(rng)
     if r < 0.8:
@@ -314,7 +353,8 @@ def numkeys(rng):
     r = rng.random()
     if r < 0.92:
         return b"%d" % rng.randint(1, 3)
-    return rng.choice([b"0", b"-1", b"abc", b"", b"5", b"9223372036854775807", b"2147483648", b"18446744073709551617"])
+    return rng.choice([b"0", b"-1", b"abc", b"", b"5", b"9223372036854775807", b"2147483648",
+                       b"18446744073709551617"])
 
 
 def _keys_counted(name):
@@ -338,7 +378,8 @@ def _keys_weighted(name):
             out.extend(any_float(rng) if rng.random() < 0.2 else small_int(rng)
                        for _ in range(n if rng.random() < 0.92 else n + rng.choice([-1, 1])))
         if rng.random() < 0.4:
-            out += [b"AGGREGATE", rng.choice([b"SUM", b"MIN", b"MAX", b"sum", b"AVG" if rng.random() < 0.2 else b"MAX"])]
+            out += [b"AGGREGATE", rng.choice([b"SUM", b"MIN", b"MAX", b"sum", b"AVG"
+                                              if rng.random() < 0.2 else b"MAX"])]
         return out
     return make
 
@@ -362,11 +403,16 @@ def group_keys_ids(rng):
 
 
 GENERATORS = {
-    "v": big_value, "w": word, "m": word, "f": _choice_of([b"f1", b"f2", b"f3", b"f4", b"10", b"", b"\xff\x00", b"F1"]),
-    "i": small_int, "int": any_int, "float": any_float, "count": count, "rcount": random_count, "score": score,
-    "sbound": score_bound, "lbound": lex_bound, "ttl": ttl, "pttl": pttl, "at": at, "pat": pat, "glob": glob,
-    "xid": stream_id, "newid": new_id, "rid": range_id, "lon": longitude, "lat": latitude, "radius": radius,
-    "bit": _choice_of([b"0", b"1", b"0", b"1", b"2", b"-1", b"a"]), "off": bit_offset, "btype": bitfield_type,
+    "v": big_value, "w": word, "m": word, "f": _choice_of([b"f1", b"f2", b"f3", b"f4", b"10", b"",
+                                                           b"\xff\x00", b"F1"]),
+    "i": small_int, "int": any_int, "float": any_float, "count": count, "rcount": random_count,
+    "score": score,
+    "sbound": score_bound, "lbound": lex_bound, "ttl": ttl, "pttl": pttl, "at": at, "pat": pat,
+    "glob": glob,
+    "xid": stream_id, "newid": new_id, "rid": range_id, "lon": longitude, "lat": latitude,
+    "radius": radius,
+    "bit": _choice_of([b"0", b"1", b"0", b"1", b"2", b"-1", b"a"]), "off": bit_offset,
+    "btype": bitfield_type,
     "boff": bitfield_offset, "k": any_key, "extreme": extreme, "junk": junk, "numkeys": numkeys,
     "db": _choice_of([b"0", b"0", b"0", b"1", b"2", b"15", b"16", b"-1", b"abc", b"", b"2147483648",
                       b"9223372036854775807"]),

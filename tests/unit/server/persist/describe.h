@@ -1,5 +1,5 @@
-/* The content of a keyspace in words, one line a key, sorted: as tests/vectors/rdb/make_expected prints what other servers
- * said. And what the tests of this folder share: a keyspace, limits, files, sinks. */
+/* The content of a keyspace in words, one line a key, sorted: as tests/vectors/rdb/make_expected prints what other
+ * servers said. And what the tests of this folder share: a keyspace, limits, files, sinks. */
 #pragma once
 
 #include <criterion/criterion.h>
@@ -23,16 +23,25 @@
 #define NOW ((msec_t)1795400000000)
 
 static const struct types_limits limits = {
-    .hash_max_listpack_entries = 128, .hash_max_listpack_value = 64,
-    .set_max_intset_entries = 512, .set_max_listpack_entries = 128, .set_max_listpack_value = 64,
-    .zset_max_listpack_entries = 128, .zset_max_listpack_value = 64,
-    .list_max_listpack_size = -2, .stream_node_max_bytes = 4096, .stream_node_max_entries = 100,
+    .hash_max_listpack_entries = 128,
+    .hash_max_listpack_value = 64,
+    .set_max_intset_entries = 512,
+    .set_max_listpack_entries = 128,
+    .set_max_listpack_value = 64,
+    .zset_max_listpack_entries = 128,
+    .zset_max_listpack_value = 64,
+    .list_max_listpack_size = -2,
+    .stream_node_max_bytes = 4096,
+    .stream_node_max_entries = 100,
     .hll_sparse_max_bytes = 3000,
 };
 
 static struct ks_config config = {
-    .maxmemory_policy = POLICY_NOEVICTION, .maxmemory_samples = 5, .maxmemory_eviction_tenacity = 10,
-    .lfu_log_factor = 10, .lfu_decay_time = 1,
+    .maxmemory_policy = POLICY_NOEVICTION,
+    .maxmemory_samples = 5,
+    .maxmemory_eviction_tenacity = 10,
+    .lfu_log_factor = 10,
+    .lfu_decay_time = 1,
 };
 
 static struct keyspace *new_keyspace(void)
@@ -171,7 +180,8 @@ static void put_zset(struct buf *b, struct value_ref zset)
 
 static void put_stream_id(struct buf *b, const char *before, struct stream_id id)
 {
-    (void)buf_printf(b, "%s%llu-%llu", before, (unsigned long long)id.ms, (unsigned long long)id.seq);
+    (void)buf_printf(b, "%s%llu-%llu", before, (unsigned long long)id.ms,
+                     (unsigned long long)id.seq);
 }
 
 static void put_consumer(struct buf *b, const struct stream_consumer *c, int version)
@@ -185,7 +195,8 @@ static void put_consumer(struct buf *b, const struct stream_consumer *c, int ver
         const struct stream_pending *p = id_at_value(at);
         cr_assert_eq(p->consumer, c);
         put_stream_id(b, " ", id_at_id(at));
-        (void)buf_printf(b, "/%lld/%llu", (long long)p->delivered, (unsigned long long)p->deliveries);
+        (void)buf_printf(b, "/%lld/%llu", (long long)p->delivered,
+                         (unsigned long long)p->deliveries);
     }
     (void)buf_append_str(b, "}");
 }
@@ -373,7 +384,11 @@ static int save_bytes(struct keyspace *ks, int version, bool compress, struct bu
 {
     const struct rdb_sink sink = { append_to_buf, ret };
     const struct rdb_save_options o = {
-        .version = version, .compress = compress, .checksum = true, .now = NOW, .used_memory = 1000000,
+        .version = version,
+        .compress = compress,
+        .checksum = true,
+        .now = NOW,
+        .used_memory = 1000000,
         .server_version = BYTES("7.2.4"),
     };
     return rdb_save(&sink, ks, &o, NULL);

@@ -1,6 +1,8 @@
 /* RDB files and DUMP payloads: those of other servers, our own, and damaged ones. */
 #include "describe.h"
 
+#include <unistd.h>
+
 #include "common/crc64.h"
 
 /* ---- files of other servers ---- */
@@ -15,8 +17,8 @@ static void replace(char *text, const char *from, const char *to)
     memcpy(at, to, strlen(to));
 }
 
-/* What a server finds otherwise when it has loaded the file: a short string that commands had left raw, and a hash that was
- * made under larger limits. */
+/* What a server finds otherwise when it has loaded the file: a short string that commands had left raw, and a hash that
+ * was made under larger limits. */
 static void mend(char *text)
 {
     replace(text, "0 bits raw", "0 bits embstr");
@@ -29,7 +31,8 @@ static void expect_same(const char *is, const char *want, const char *what)
     while (is[i] && is[i] == want[i])
         i++;
     size_t from = i < 60 ? 0 : i - 60;
-    cr_expect(is[i] == want[i], "%s differs at %zu:\n is  ...%.160s\n want...%.160s", what, i, is + from, want + from);
+    cr_expect(is[i] == want[i], "%s differs at %zu:\n is  ...%.160s\n want...%.160s", what, i,
+              is + from, want + from);
 }
 
 static char *expected(const char *name)
@@ -84,8 +87,9 @@ static void load_and_compare(const struct vector *v, size_t piece, bool sized)
     struct bytes file = read_vector(v->rdb);
     struct keyspace *ks = new_keyspace();
     struct rdb_load_report report;
-    cr_assert_eq(load_bytes(ks, file, piece, sized, &load_options, &report), RDB_FINE, "%s: %s at %llu, key %s", v->rdb,
-                 report.error.reason, (unsigned long long)report.error.offset, report.key);
+    cr_assert_eq(load_bytes(ks, file, piece, sized, &load_options, &report), RDB_FINE,
+                 "%s: %s at %llu, key %s", v->rdb, report.error.reason,
+                 (unsigned long long)report.error.offset, report.key);
     cr_expect_eq(report.bytes, file.n);
     cr_expect(report.checked);
     char *want = expected(v->txt), *is = describe(ks, v->version, v->encodings);
@@ -112,7 +116,8 @@ Test(rdb, it_does_not_matter_how_the_bytes_come)
     }
 }
 
-static enum rdb_failure load_vector(struct keyspace *ks, const char *name, struct rdb_load_report *ret)
+static enum rdb_failure load_vector(struct keyspace *ks, const char *name,
+                                    struct rdb_load_report *ret)
 {
     struct bytes file = read_vector(name);
     enum rdb_failure f = load_bytes(ks, file, SIZE_MAX, true, &load_options, ret);
@@ -188,8 +193,8 @@ static void save_and_load(int version, bool compress)
     struct buf file = BUF_INIT(BUF_UNLIMITED);
     load_vector(ks, "redis-7.2.6-all.rdb", &report);
     cr_assert_eq(save_bytes(ks, version, compress, &file), 0);
-    cr_assert_eq(load_bytes(again, buf_bytes(&file), SIZE_MAX, true, &load_options, &report), RDB_FINE, "%s",
-                 report.error.reason);
+    cr_assert_eq(load_bytes(again, buf_bytes(&file), SIZE_MAX, true, &load_options, &report),
+                 RDB_FINE, "%s", report.error.reason);
     cr_expect_eq(report.version, version);
     cr_expect(report.checked);
     char *before = describe(ks, version, true), *after = describe(again, version, true);
@@ -211,19 +216,30 @@ Test(rdb, what_was_saved_loads_the_same)
 Test(rdb, aux_fields_and_functions_travel)
 {
     const struct bytes libraries[2] = { BYTES("#!lua name=a\n"), BYTES("#!lua name=b\n") };
-    const struct rdb_replication replication = { 3, BYTES("0123456789abcdef0123456789abcdef01234567"), 1234567890123 };
+    const struct rdb_replication replication = { 3,
+                                                 BYTES("0123456789abcdef0123456789abcdef01234567"),
+                                                 1234567890123 };
     struct buf file = BUF_INIT(BUF_UNLIMITED);
     const struct rdb_sink sink = { append_to_buf, &file };
     const struct rdb_save_options o = {
-        .version = RDB_VERSION, .compress = true, .checksum = false, .aof_base = true, .now = NOW, .used_memory = 77,
-        .server_version = BYTES("7.2.4"), .replication = &replication, .functions = libraries, .functions_n = 2,
+        .version = RDB_VERSION,
+        .compress = true,
+        .checksum = false,
+        .aof_base = true,
+        .now = NOW,
+        .used_memory = 77,
+        .server_version = BYTES("7.2.4"),
+        .replication = &replication,
+        .functions = libraries,
+        .functions_n = 2,
     };
     struct keyspace *ks = new_keyspace();
     struct rdb_save_report saved;
     struct rdb_load_report report;
     cr_assert_eq(rdb_save(&sink, ks, &o, &saved), 0);
     cr_expect_eq(saved.bytes, file.n);
-    cr_assert_eq(load_bytes(ks, buf_bytes(&file), SIZE_MAX, true, &load_options, &report), RDB_FINE);
+    cr_assert_eq(load_bytes(ks, buf_bytes(&file), SIZE_MAX, true, &load_options, &report),
+                 RDB_FINE);
     cr_expect_str_eq(report.redis_ver, "7.2.4");
     cr_expect_eq(report.ctime_s, NOW / 1000);
     cr_expect_eq(report.used_memory, 77);
@@ -255,7 +271,10 @@ Test(rdb, a_full_disk_is_told_wherever_it_happens)
     for (size_t at = 0; at < file.n; at += 9973) {
         size_t room = at;
         const struct rdb_sink sink = { full_disk, &room };
-        const struct rdb_save_options o = { .version = RDB_VERSION, .compress = true, .checksum = true, .now = NOW,
+        const struct rdb_save_options o = { .version = RDB_VERSION,
+                                            .compress = true,
+                                            .checksum = true,
+                                            .now = NOW,
                                             .server_version = BYTES("7.2.4") };
         cr_expect_eq(rdb_save(&sink, ks, &o, NULL), -ENOSPC);
     }
@@ -284,16 +303,20 @@ Test(rdb, saving_and_loading_can_be_given_up)
     struct buf file = BUF_INIT(BUF_UNLIMITED);
     const struct rdb_sink sink = { append_to_buf, &file };
     int calls = 0;
-    struct rdb_save_options o = { .version = RDB_VERSION, .now = NOW, .server_version = BYTES("7.2.4"),
-                                  .saved_key = give_up_at_ten, .ctx = &calls };
+    struct rdb_save_options o = { .version = RDB_VERSION,
+                                  .now = NOW,
+                                  .server_version = BYTES("7.2.4"),
+                                  .saved_key = give_up_at_ten,
+                                  .ctx = &calls };
     cr_expect_eq(rdb_save(&sink, ks, &o, NULL), -ECANCELED);
     cr_expect_eq(calls, 10);
 
     buf_clear(&file);
     cr_assert_eq(save_bytes(ks, RDB_VERSION, true, &file), 0);
     calls = 0;
-    const struct rdb_load_options lo = { .limits = &limits, .now = NOW, .progress = give_up, .progress_bytes = 1000,
-                                         .ctx = &calls };
+    const struct rdb_load_options lo = {
+        .limits = &limits, .now = NOW, .progress = give_up, .progress_bytes = 1000, .ctx = &calls
+    };
     cr_expect_eq(load_bytes(other, buf_bytes(&file), 100, true, &lo, &report), RDB_CANCELLED);
     cr_expect_eq(calls, 3);
     cr_expect_eq(db_size(ks_db(other, 0)), 0);
@@ -320,8 +343,8 @@ static void made_add(struct made *m, struct bytes b)
     cr_assert_eq(buf_append(&m->b, b), 0);
 }
 
-static enum rdb_failure made_load(struct made *m, struct keyspace *ks, const struct rdb_load_options *o,
-                                  struct rdb_load_report *ret)
+static enum rdb_failure made_load(struct made *m, struct keyspace *ks,
+                                  const struct rdb_load_options *o, struct rdb_load_report *ret)
 {
     made_add(m, BYTES("\xFF"));
     uint64_t crc = crc64(0, buf_bytes(&m->b));
@@ -337,7 +360,10 @@ static const struct {
     enum rdb_failure want;
     const char *reason; /* a part of it */
 } odd_files[] = {
-    { "a key twice", "0011", BYTES("\0\1a\1b" "\0\1a\1c"), RDB_CORRUPT, "twice" },
+    { "a key twice", "0011",
+      BYTES("\0\1a\1b"
+            "\0\1a\1c"),
+      RDB_CORRUPT, "twice" },
     { "the same key in another database", "0011", BYTES("\0\1a\1b\xFE\1\0\1a\1c"), RDB_FINE, "" },
     { "a key twice, a collection", "0011", BYTES("\0\1a\1b\2\1a\1\1x"), RDB_CORRUPT, "twice" },
     { "a database too many", "0011", BYTES("\xFE\x10"), RDB_UNSUPPORTED, "database 16" },
@@ -346,30 +372,52 @@ static const struct {
     { "the version of Redis 2.6", "0006", BYTES("\0\1a\1b"), RDB_FINE, "" },
     { "a version that is none", "00x1", BYTES(""), RDB_CORRUPT, "no number" },
     { "an unknown type", "0011", BYTES("\x20\1a\1b"), RDB_CORRUPT, "type 32" },
-    { "a module's value", "0011", BYTES("\7\1a\x81\0\0\0\0\0\0\0\0\0"), RDB_UNSUPPORTED, "module type 'AAAAAAAAA'" },
-    { "a module's data", "0011", BYTES("\xF7\x81\0\0\0\0\0\0\0\0\2\2\0"), RDB_UNSUPPORTED, "module 'AAAAAAAAA'" },
+    { "a module's value", "0011", BYTES("\7\1a\x81\0\0\0\0\0\0\0\0\0"), RDB_UNSUPPORTED,
+      "module type 'AAAAAAAAA'" },
+    { "a module's data", "0011", BYTES("\xF7\x81\0\0\0\0\0\0\0\0\2\2\0"), RDB_UNSUPPORTED,
+      "module 'AAAAAAAAA'" },
     { "functions of 7.0-rc", "0011", BYTES("\xF6\1a"), RDB_UNSUPPORTED, "functions" },
     { "hints for slots", "0012", BYTES("\xF4\1\2\3\0\1a\1b"), RDB_FINE, "" },
-    { "an unknown aux field", "0011", BYTES("\xFA\3new\5value\xFA\4%any\1x\0\1a\1b"), RDB_FINE, "" },
-    { "a hash with field times that are all absent", "0012", BYTES("\x18\1h\0\0\0\0\0\0\0\0\1\0\1f\1v"), RDB_FINE, "" },
-    { "a hash with a field that expires", "0012", BYTES("\x18\1h\1\0\0\0\0\0\0\0\1\1\1f\1v"), RDB_UNSUPPORTED,
-      "expire" },
+    { "an unknown aux field", "0011", BYTES("\xFA\3new\5value\xFA\4%any\1x\0\1a\1b"), RDB_FINE,
+      "" },
+    { "a hash with field times that are all absent", "0012",
+      BYTES("\x18\1h\0\0\0\0\0\0\0\0\1\0\1f\1v"), RDB_FINE, "" },
+    { "a hash with a field that expires", "0012", BYTES("\x18\1h\1\0\0\0\0\0\0\0\1\1\1f\1v"),
+      RDB_UNSUPPORTED, "expire" },
     { "a listpack of triples without times", "0012",
-      BYTES("\x19\1h\0\0\0\0\0\0\0\0\x0F\x0F\0\0\0\3\0\x81" "f\2\x81" "v\2\0\1\xFF"), RDB_FINE, "" },
+      BYTES("\x19\1h\0\0\0\0\0\0\0\0\x0F\x0F\0\0\0\3\0\x81"
+            "f\2\x81"
+            "v\2\0\1\xFF"),
+      RDB_FINE, "" },
     { "a listpack of triples with a time", "0012",
-      BYTES("\x19\1h\0\0\0\0\0\0\0\0\x0F\x0F\0\0\0\3\0\x81" "f\2\x81" "v\2\7\1\xFF"), RDB_UNSUPPORTED, "expire" },
+      BYTES("\x19\1h\0\0\0\0\0\0\0\0\x0F\x0F\0\0\0\3\0\x81"
+            "f\2\x81"
+            "v\2\7\1\xFF"),
+      RDB_UNSUPPORTED, "expire" },
     { "a set with a member twice", "0011", BYTES("\2\1s\2\1a\1a"), RDB_CORRUPT, "twice" },
     { "a hash with a field twice", "0011", BYTES("\4\1h\2\1a\1b\1a\1c"), RDB_CORRUPT, "twice" },
-    { "a sorted set with a member twice", "0011", BYTES("\3\1z\2\1a\1" "1\1a\1" "2"), RDB_CORRUPT, "twice" },
+    { "a sorted set with a member twice", "0011",
+      BYTES("\3\1z\2\1a\1"
+            "1\1a\1"
+            "2"),
+      RDB_CORRUPT, "twice" },
     { "a score that is no number", "0011", BYTES("\3\1z\1\1a\xFD"), RDB_CORRUPT, "no number" },
     { "infinite scores", "0011", BYTES("\3\1z\2\1a\xFE\1b\xFF"), RDB_FINE, "" },
-    { "an intset out of order", "0011", BYTES("\xB\1s\xC\2\0\0\0\2\0\0\0\2\0\1\0"), RDB_CORRUPT, "damaged" },
-    { "an odd listpack of a hash", "0011", BYTES("\x10\1h\xA\xA\0\0\0\1\0\x81" "f\2\xFF"), RDB_CORRUPT, "damaged" },
-    { "a length near 2^64", "0011", BYTES("\0\1a\x81\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE"), RDB_CORRUPT, "cannot have" },
-    { "a length beyond the file", "0011", BYTES("\0\1a\x80\x7F\xFF\xFF\xFF"), RDB_CUT_SHORT, "longer" },
+    { "an intset out of order", "0011", BYTES("\xB\1s\xC\2\0\0\0\2\0\0\0\2\0\1\0"), RDB_CORRUPT,
+      "damaged" },
+    { "an odd listpack of a hash", "0011",
+      BYTES("\x10\1h\xA\xA\0\0\0\1\0\x81"
+            "f\2\xFF"),
+      RDB_CORRUPT, "damaged" },
+    { "a length near 2^64", "0011", BYTES("\0\1a\x81\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFE"), RDB_CORRUPT,
+      "cannot have" },
+    { "a length beyond the file", "0011", BYTES("\0\1a\x80\x7F\xFF\xFF\xFF"), RDB_CUT_SHORT,
+      "longer" },
     { "a length byte that is none", "0011", BYTES("\0\1a\x82"), RDB_CORRUPT, "begin" },
-    { "compressed bytes for far too much", "0011", BYTES("\0\1a\xC3\1\x80\x7F\xFF\xFF\xFF\0"), RDB_CORRUPT, "stand" },
-    { "many elements that are not there", "0011", BYTES("\2\1s\x80\xFF\xFF\xFF\xFF\1a"), RDB_CORRUPT, "" },
+    { "compressed bytes for far too much", "0011", BYTES("\0\1a\xC3\1\x80\x7F\xFF\xFF\xFF\0"),
+      RDB_CORRUPT, "stand" },
+    { "many elements that are not there", "0011", BYTES("\2\1s\x80\xFF\xFF\xFF\xFF\1a"),
+      RDB_CORRUPT, "" },
     { "an unknown node of a list", "0011", BYTES("\x12\1l\1\3\1a"), RDB_CORRUPT, "node" },
 };
 
@@ -382,7 +430,8 @@ Test(rdb, odd_files_are_told_apart)
         made_begin(&m, odd_files[i].version);
         made_add(&m, odd_files[i].body);
         enum rdb_failure is = made_load(&m, ks, &load_options, &report);
-        cr_expect_eq(is, odd_files[i].want, "%s: %d, %s", odd_files[i].what, is, report.error.reason);
+        cr_expect_eq(is, odd_files[i].want, "%s: %d, %s", odd_files[i].what, is,
+                     report.error.reason);
         if (odd_files[i].want != RDB_FINE) {
             cr_expect(strstr(report.error.reason, odd_files[i].reason), "%s: %s", odd_files[i].what,
                       report.error.reason);
@@ -434,7 +483,10 @@ Test(rdb, expired_keys_and_empty_collections_are_left_out)
         struct keyspace *ks = new_keyspace();
         o.drop_expired = drop;
         made_begin(&m, "0011");
-        made_add(&m, BYTES("\xFC\1\0\0\0\0\0\0\0\0\1a\1b" "\xFD\1\0\0\0\0\1c\1d" "\0\1e\1f" "\2\1s\0"));
+        made_add(&m, BYTES("\xFC\1\0\0\0\0\0\0\0\0\1a\1b"
+                           "\xFD\1\0\0\0\0\1c\1d"
+                           "\0\1e\1f"
+                           "\2\1s\0"));
         cr_assert_eq(made_load(&m, ks, &o, &report), RDB_FINE, "%s", report.error.reason);
         cr_expect_eq(report.empty, 1);
         cr_expect_eq(report.expired, drop ? 2 : 0);
@@ -451,10 +503,12 @@ static void make_small(struct keyspace *ks)
 {
     struct db *db = ks_db(ks, 0);
     struct types_limits tiny = limits;
-    tiny.hash_max_listpack_entries = tiny.set_max_listpack_entries = tiny.zset_max_listpack_entries = 1;
+    tiny.hash_max_listpack_entries = tiny.set_max_listpack_entries =
+        tiny.zset_max_listpack_entries = 1;
     (void)ks_set_string(db, BYTES("s"), BYTES("text"), 0, NO_EXPIRE);
     (void)ks_set_string(db, BYTES("n"), BYTES("-70000"), 0, NOW + 1000);
-    (void)ks_set_string(db, BYTES("lzf"), BYTES("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0, NO_EXPIRE);
+    (void)ks_set_string(db, BYTES("lzf"), BYTES("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), 0,
+                        NO_EXPIRE);
     for (int large = 0; large < 2; large++) {
         const struct types_limits *l = large ? &tiny : &limits;
         struct value_ref hash = hash_new(), set = set_new(), zset = zset_new();
@@ -485,7 +539,8 @@ static void make_small(struct keyspace *ks)
     }
     stream_delete(x, (struct stream_id){ 2, 2 });
     struct stream_group *g = stream_group_add(x, BYTES("g"), (struct stream_id){ 3, 3 }, 2);
-    stream_pend(g, stream_consumer_add(g, BYTES("c"), NOW), (struct stream_id){ 1, 1 })->deliveries = 3;
+    stream_pend(g, stream_consumer_add(g, BYTES("c"), NOW), (struct stream_id){ 1, 1 })
+        ->deliveries = 3;
     ks_add_object(db, BYTES("x"), TYPE_STREAM, ENC_STREAM, x);
 }
 
@@ -505,8 +560,8 @@ Test(rdb, a_file_cut_anywhere_is_refused)
     struct keyspace *ks = new_keyspace();
     for (size_t n = 0; n < file.n; n++) {
         struct rdb_load_report report;
-        cr_expect_eq(load_bytes(ks, bytes_of(file.p, n), SIZE_MAX, n % 2, &load_options, &report), RDB_CUT_SHORT,
-                     "%zu of %zu bytes: %s", n, file.n, report.error.reason);
+        cr_expect_eq(load_bytes(ks, bytes_of(file.p, n), SIZE_MAX, n % 2, &load_options, &report),
+                     RDB_CUT_SHORT, "%zu of %zu bytes: %s", n, file.n, report.error.reason);
         cr_expect_eq(db_size(ks_db(ks, 0)), 0);
     }
     ks_free(ks);
@@ -521,8 +576,8 @@ Test(rdb, a_flipped_bit_anywhere_is_noticed)
     for (size_t i = 0; i < 8 * file.n; i++) {
         struct rdb_load_report report;
         file.p[i / 8] ^= (char)(1 << i % 8);
-        cr_expect_neq(load_bytes(ks, buf_bytes(&file), SIZE_MAX, i % 2, &load_options, &report), RDB_FINE,
-                      "bit %zu", i);
+        cr_expect_neq(load_bytes(ks, buf_bytes(&file), SIZE_MAX, i % 2, &load_options, &report),
+                      RDB_FINE, "bit %zu", i);
         cr_expect_eq(db_size(ks_db(ks, 0)), 0);
         file.p[i / 8] ^= (char)(1 << i % 8);
     }
@@ -536,7 +591,8 @@ Test(rdb, damage_behind_a_right_checksum_does_no_harm)
     struct buf file;
     make_small_file(&file);
     struct keyspace *ks = new_keyspace();
-    const unsigned char values[] = { 0x00, 0x01, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xF0, 0xF4, 0xFE, 0xFF };
+    const unsigned char values[] = { 0x00, 0x01, 0x7F, 0x80, 0x81, 0xC0,
+                                     0xC3, 0xF0, 0xF4, 0xFE, 0xFF };
     unsigned refused = 0, loaded = 0;
     for (size_t at = 9; at < file.n - 8; at++) {
         for (size_t k = 0; k < sizeof values; k++) {
@@ -545,7 +601,8 @@ Test(rdb, damage_behind_a_right_checksum_does_no_harm)
             file.p[at] = (char)values[k];
             uint64_t crc = crc64(0, bytes_of(file.p, file.n - 8));
             memcpy(file.p + file.n - 8, &crc, sizeof crc);
-            if (load_bytes(ks, buf_bytes(&file), SIZE_MAX, at % 2, &load_options, &report) == RDB_FINE) {
+            if (load_bytes(ks, buf_bytes(&file), SIZE_MAX, at % 2, &load_options, &report) ==
+                RDB_FINE) {
                 struct buf again = BUF_INIT(1 << 20);
                 mem_free(describe(ks, 11, true));
                 cr_expect_eq(save_bytes(ks, RDB_VERSION, true, &again), 0);
@@ -575,7 +632,8 @@ static struct bytes unhex(const char *hex, char **ret_mem)
     return bytes_of(*ret_mem, n);
 }
 
-/* Lists of one node and collections in a listpack have one form only; tables come in any order, and compressors differ. */
+/* Lists of one node and collections in a listpack have one form only; tables come in any order, and compressors
+ * differ. */
 static bool is_canonical(struct bytes payload)
 {
     switch (payload.p[0]) {
@@ -646,7 +704,7 @@ static const struct {
     { BYTES("\0"), false },
     { BYTES("\0\1a "), false },
     { BYTES("\0\2a"), false },
-    { BYTES("\2\0"), false },          /* empty */
+    { BYTES("\2\0"), false }, /* empty */
     { BYTES("\xFF"), false },
     { BYTES("\7\0\0"), false },
     { BYTES("\0\x81\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), false },
@@ -668,4 +726,27 @@ Test(dump, bodies_are_taken_whole_or_not_at_all)
         cr_expect_not(rdb_dump_check(bytes_of(payload.p, 9), &body));
         buf_done(&payload);
     }
+}
+
+/* ---- Redis' own checker ---- */
+
+Test(rdb, the_checker_of_redis_accepts_our_files)
+{
+    if (system("command -v redis-check-rdb >/dev/null 2>&1") != 0)
+        cr_skip_test("redis-check-rdb is not installed");
+    char path[] = "/tmp/rdb_test.XXXXXX", command[128];
+    struct rdb_load_report report;
+    struct keyspace *ks = new_keyspace();
+    struct buf file = BUF_INIT(BUF_UNLIMITED);
+    load_vector(ks, "redis-7.2.6-all.rdb", &report);
+    cr_assert_eq(save_bytes(ks, RDB_VERSION_7_0, true, &file), 0);
+    int fd = mkstemp(path);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, file.p, file.n), (ssize_t)file.n);
+    (void)close(fd);
+    (void)snprintf(command, sizeof command, "redis-check-rdb %s >/dev/null 2>&1", path);
+    cr_expect_eq(system(command), 0);
+    (void)unlink(path);
+    buf_done(&file);
+    ks_free(ks);
 }

@@ -6,7 +6,8 @@
 #include "common/bytes.h"
 #include "model.h"
 
-static const struct geo_point palermo = { 13.361389, 38.115556 }, catania = { 15.087269, 37.502669 };
+static const struct geo_point palermo = { 13.361389, 38.115556 },
+                              catania = { 15.087269, 37.502669 };
 
 /* Seen from redis-server 7.0.15 and Valkey 8.1. */
 Test(geohash, known_places)
@@ -36,7 +37,8 @@ Test(geohash, scores_that_are_no_place_give_some_point)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct geo_point p = geo_of_score(cases[i].score);
         cr_expect(geo_point_ok(p), "case %zu", i);
-        cr_expect_float_eq(p.longitude, cases[i].longitude, 1e-9, "case %zu: %.17g", i, p.longitude);
+        cr_expect_float_eq(p.longitude, cases[i].longitude, 1e-9, "case %zu: %.17g", i,
+                           p.longitude);
         cr_expect_float_eq(p.latitude, cases[i].latitude, 1e-9, "case %zu: %.17g", i, p.latitude);
     }
 }
@@ -73,14 +75,16 @@ Test(geohash, ranges_are_in_order_and_have_what_is_within)
     prng_init(&r, 4);
     for (int i = 0; i < 3000; i++) {
         double size = pow(10, uniform(&r, 0, 6));
-        struct geo_shape s = { .center = { uniform(&r, -175, 175), uniform(&r, -60, 60) }, .box = i % 2 };
+        struct geo_shape s = { .center = { uniform(&r, -175, 175), uniform(&r, -60, 60) },
+                               .box = i % 2 };
         s.radius = s.width = size;
         s.height = size * uniform(&r, 0.2, 1.5);
         struct geo_range ranges[GEO_RANGES_MAX];
         unsigned n = geo_cover(&s, ranges);
         cr_assert(n >= 1 && n <= GEO_RANGES_MAX);
         for (unsigned k = 0; k < n; k++)
-            cr_assert(ranges[k].from < ranges[k].to && (k == 0 || ranges[k - 1].to < ranges[k].from));
+            cr_assert(ranges[k].from < ranges[k].to &&
+                      (k == 0 || ranges[k - 1].to < ranges[k].from));
         for (int k = 0; k < 30; k++) {
             double d, reach = size / 80000; /* degrees */
             struct geo_point p = { s.center.longitude + uniform(&r, -reach, reach),
@@ -88,8 +92,8 @@ Test(geohash, ranges_are_in_order_and_have_what_is_within)
             if (!geo_point_ok(p) || !geo_within(&s, p, &d))
                 continue;
             inside++;
-            cr_assert(covered(ranges, n, geo_encode(p)), "%f %f in %f of %f %f", p.longitude, p.latitude, size,
-                      s.center.longitude, s.center.latitude);
+            cr_assert(covered(ranges, n, geo_encode(p)), "%f %f in %f of %f %f", p.longitude,
+                      p.latitude, size, s.center.longitude, s.center.latitude);
         }
     }
     cr_expect_gt(inside, 5000);

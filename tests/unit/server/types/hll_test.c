@@ -1,4 +1,5 @@
-/* HyperLogLog: the bytes are Redis', both encodings agree, and nothing in a string from a client is believed. */
+/* HyperLogLog: the bytes are Redis', both encodings agree, and nothing in a string from a client is
+ * believed. */
 #include "server/types/hll.h"
 
 #include <math.h>
@@ -26,7 +27,8 @@ Test(hll, elements_go_where_redis_puts_them)
     buf_clear(&text);
     b = hll_of(five, 5);
     hll_decode(buf_bytes(&b), &text);
-    cr_expect_str_eq(buf_cstr(&text), "Z:7292 v:1,1 Z:1143 v:1,1 Z:4274 v:2,1 Z:2445 v:1,1 Z:622 v:1,1 Z:603");
+    cr_expect_str_eq(buf_cstr(&text),
+                     "Z:7292 v:1,1 Z:1143 v:1,1 Z:4274 v:2,1 Z:2445 v:1,1 Z:622 v:1,1 Z:603");
     buf_done(&b);
     buf_done(&text);
 }
@@ -54,7 +56,8 @@ Test(hll, sparse_and_dense_have_the_same_registers)
     hll_new(&dense);
     cr_assert(hll_to_dense(&dense));
     for (int i = 0; i < 6000; i++) {
-        struct hll_place p = { (uint32_t)prng_below(&r, HLL_REGISTERS), (uint8_t)(1 + prng_below(&r, 32)) };
+        struct hll_place p = { (uint32_t)prng_below(&r, HLL_REGISTERS),
+                               (uint8_t)(1 + prng_below(&r, 32)) };
         enum hll_set want = expected[p.index] < p.value ? HLL_CHANGED : HLL_SAME;
         cr_assert_eq(hll_raise(&sparse, p, 100000), want);
         cr_assert_eq(hll_raise(&dense, p, 0), want);
@@ -105,7 +108,8 @@ Test(hll, the_count_is_within_three_standard_errors)
             continue;
         next *= 3;
         cr_assert(hll_count(buf_bytes(&b), &count));
-        cr_expect_leq(fabs((double)count - (double)n), 3 * 0.0081 * (double)n + 1, "%llu", (unsigned long long)n);
+        cr_expect_leq(fabs((double)count - (double)n), 3 * 0.0081 * (double)n + 1, "%llu",
+                      (unsigned long long)n);
     }
     buf_done(&b);
 }
@@ -124,7 +128,8 @@ Test(hll, the_cached_count_is_kept_until_forgotten)
     buf_done(&b);
 }
 
-/* Whatever bytes follow the header: an answer or HLL_CORRUPT, and never a look beyond them (see the sanitizer build). */
+/* Whatever bytes follow the header: an answer or HLL_CORRUPT, and never a look beyond them (see the
+ * sanitizer build). */
 Test(hll, arbitrary_bytes_do_no_harm)
 {
     struct prng r;
@@ -134,7 +139,8 @@ Test(hll, arbitrary_bytes_do_no_harm)
         struct buf b = BUF_INIT(BUF_UNLIMITED), text = BUF_INIT(BUF_UNLIMITED);
         uint8_t registers[HLL_REGISTERS] = { 0 };
         uint64_t count, n = prng_below(&r, 40);
-        buf_append(&b, BYTES("HYLL\1\0\0\0" "\0\0\0\0\0\0\0\0"));
+        buf_append(&b, BYTES("HYLL\1\0\0\0"
+                             "\0\0\0\0\0\0\0\0"));
         for (uint64_t k = 0; k < n; k++)
             buf_append_char(&b, (char)prng_u64(&r));
         cr_assert(hll_is(buf_bytes(&b)));
@@ -143,7 +149,9 @@ Test(hll, arbitrary_bytes_do_no_harm)
         corrupt += !counts;
         hll_decode(buf_bytes(&b), &text);
         for (int k = 0; k < 5; k++)
-            hll_raise(&b, (struct hll_place){ (uint32_t)prng_below(&r, HLL_REGISTERS), (uint8_t)(1 + k) }, 3000);
+            hll_raise(
+                &b, (struct hll_place){ (uint32_t)prng_below(&r, HLL_REGISTERS), (uint8_t)(1 + k) },
+                3000);
         buf_done(&b);
         buf_done(&text);
     }

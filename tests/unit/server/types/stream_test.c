@@ -8,7 +8,8 @@
 
 static const struct types_limits nodes_of_5 = { .stream_node_max_entries = 5 };
 static const struct types_limits nodes_of_100_bytes = { .stream_node_max_bytes = 100 };
-static const struct types_limits defaults = { .stream_node_max_entries = 100, .stream_node_max_bytes = 4096 };
+static const struct types_limits defaults = { .stream_node_max_entries = 100,
+                                              .stream_node_max_bytes = 4096 };
 
 static struct stream_id sid(uint64_t ms, uint64_t seq)
 {
@@ -18,7 +19,8 @@ static struct stream_id sid(uint64_t ms, uint64_t seq)
 static void append(struct stream *s, struct stream_id id, const struct types_limits *limits)
 {
     char text[24];
-    struct bytes fields[4] = { BYTES("n"), bytes_of(text, num_format_u64(text, id.ms)), BYTES("kind"), BYTES("a") };
+    struct bytes fields[4] = { BYTES("n"), bytes_of(text, num_format_u64(text, id.ms)),
+                               BYTES("kind"), BYTES("a") };
     if (id.ms % 7 == 3)
         fields[2] = BYTES("other"); /* not the fields of the node's first */
     cr_assert_eq(stream_append(s, id, fields, id.ms % 5 == 2 ? 2 : 4, limits), STREAM_ADDED);
@@ -172,13 +174,15 @@ Test(stream, approximate_trimming_removes_whole_nodes_up_to_the_limit)
     static const struct {
         uint64_t maxlen, limit, left;
     } cases[] = {
-        { 12, 0, 15 }, { 10, 0, 10 }, { 1, 0, 5 }, { 0, 0, 0 }, { 0, 9, 15 }, { 0, 10, 10 }, { 0, 4, 20 }, { 99, 0, 20 },
+        { 12, 0, 15 }, { 10, 0, 10 }, { 1, 0, 5 },  { 0, 0, 0 },
+        { 0, 9, 15 },  { 0, 10, 10 }, { 0, 4, 20 }, { 99, 0, 20 },
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct stream *s = stream_with(&nodes_of_5, 20);
-        struct stream_trim t = {
-            .by = STREAM_TRIM_MAXLEN, .approximate = true, .maxlen = cases[i].maxlen, .limit = cases[i].limit
-        };
+        struct stream_trim t = { .by = STREAM_TRIM_MAXLEN,
+                                 .approximate = true,
+                                 .maxlen = cases[i].maxlen,
+                                 .limit = cases[i].limit };
         cr_expect_eq(stream_trim(s, &t), 20 - cases[i].left, "case %zu", i);
         cr_expect_eq(s->length, cases[i].left, "case %zu", i);
         cr_expect_eq(s->first.ms, cases[i].left ? 21 - cases[i].left : 0);
@@ -213,7 +217,8 @@ Test(stream, a_copy_is_equal_and_apart)
     stream_value_ops.digest(s, ENC_STREAM, a);
     stream_value_ops.digest(copy, ENC_STREAM, b);
     cr_expect_eq(memcmp(a, b, sizeof a), 0);
-    cr_expect_eq(stream_value_ops.memory(s, ENC_STREAM, 0), stream_value_ops.memory(copy, ENC_STREAM, 0));
+    cr_expect_eq(stream_value_ops.memory(s, ENC_STREAM, 0),
+                 stream_value_ops.memory(copy, ENC_STREAM, 0));
     stream_delete(s, sid(7, 0));
     stream_acknowledge(g, sid(4, 0));
     stream_value_ops.digest(s, ENC_STREAM, a);
@@ -248,7 +253,8 @@ Test(stream, a_pending_entry_belongs_to_one_consumer)
 {
     struct stream *s = stream_with(&defaults, 10);
     struct stream_group *g = stream_group_add(s, BYTES("g"), sid(0, 0), 0);
-    struct stream_consumer *a = stream_consumer_add(g, BYTES("a"), 0), *b = stream_consumer_add(g, BYTES("b"), 0);
+    struct stream_consumer *a = stream_consumer_add(g, BYTES("a"), 0),
+                           *b = stream_consumer_add(g, BYTES("b"), 0);
     cr_expect_null(stream_consumer_add(g, BYTES("a"), 0));
     cr_expect_null(stream_group_add(s, BYTES("g"), sid(0, 0), 0));
     struct stream_pending *p = stream_pend(g, a, sid(1, 0));
