@@ -268,7 +268,14 @@ static inline __attribute__((always_inline)) void table_fetch(const void *p)
     __asm__ volatile("" : : "r"(p));
 }
 
-/* For batches: first the bucket's line, later the lines of the item. */
+/* For batches: first the directory's word, then the bucket's line, last the lines of the item; each step needs the one
+ * before to have arrived. */
+static inline __attribute__((always_inline)) void table_prefetch_place(const struct table *t,
+                                                                       uint64_t hash)
+{
+    table_fetch(&t->dir[hash >> 1 >> t->shift]);
+}
+
 static inline __attribute__((always_inline)) void table_prefetch_bucket(const struct table *t,
                                                                         uint64_t hash)
 {

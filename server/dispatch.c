@@ -1,8 +1,8 @@
 /* From gathered requests to handlers (see dispatch.h).
  *
- * dispatch_gather resolves the command and prefetches the table lines of its keys; dispatch_run walks the queue,
- * prefetching the entries PREFETCH_AHEAD requests further on, so that with pipelines and many clients the misses of a
- * whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash
+ * dispatch_gather resolves the command and prefetches the directory's words of its keys; dispatch_run walks the queue,
+ * prefetching the bucket lines 2 * PREFETCH_AHEAD and the entries PREFETCH_AHEAD requests further on, so that with
+ * pipelines and many clients the misses of a whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash
  * and comes back by dispatch_gather when the client is released. */
 #include "server/dispatch.h"
 
@@ -113,15 +113,26 @@ static void prefetch_keys(struct dispatch *d, struct request *r)
     if (at->first == last) {
         r->keys_n = 1;
         r->hash = ks_hash(r->argv[at->first]);
-        ks_prefetch_bucket(db, r->hash);
+        ks_prefetch_place(db, r->hash);
         return;
     }
     r->hashes = arena_alloc(&d->arena, PREFETCH_KEYS * sizeof(*r->hashes));
     for (int i = at->first; i <= last && i < (int)r->argc && r->keys_n < PREFETCH_KEYS; i += at->step) {
         uint64_t h = ks_hash(r->argv[i]);
-        ks_prefetch_bucket(db, h);
+        ks_prefetch_place(db, h);
         r->hashes[r->keys_n++] = h;
     }
+}
+
+static void prefetch_buckets(const struct request *r)
+{
+    struct db *db = r->client->db;
+    if (!r->hashes && r->keys_n) {
+        ks_prefetch_bucket(db, r->hash);
+        return;
+    }
+    for (uint32_t i = 0; i < r->keys_n; i++)
+        ks_prefetch_bucket(db, r->hashes[i]);
 }
 
 static void prefetch_entries(const struct request *r)
@@ -390,9 +401,13 @@ void dispatch_run(struct dispatch *d)
     }
     d->running = true;
     uint32_t n = d->n;
+    for (uint32_t i = 0; i < n && i < 2 * PREFETCH_AHEAD; i++)
+        prefetch_buckets(&d->queue[i]);
     for (uint32_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
         prefetch_entries(&d->queue[i]);
     for (uint32_t i = 0; i < n; i++) {
+        if (i + 2 * PREFETCH_AHEAD < n)
+            prefetch_buckets(&d->queue[i + 2 * PREFETCH_AHEAD]);
         if (i + PREFETCH_AHEAD < n)
             prefetch_entries(&d->queue[i + PREFETCH_AHEAD]);
         step(d, &d->queue[i]);

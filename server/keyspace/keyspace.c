@@ -253,6 +253,11 @@ uint64_t ks_hash(struct bytes key)
     return hash_bytes(key);
 }
 
+void ks_prefetch_place(const struct db *db, uint64_t hash)
+{
+    table_prefetch_place(&db->table, hash);
+}
+
 void ks_prefetch_bucket(const struct db *db, uint64_t hash)
 {
     table_prefetch_bucket(&db->table, hash);

@@ -111,7 +111,7 @@ static void fetch_bucket(const struct table_place *p, uint32_t i)
     if (i >= p->n)
         return;
     for (unsigned slot = 0; slot < TABLE_SLOTS; slot++)
-        __builtin_prefetch(table_slot_item(&p->buckets[i], slot));
+        table_fetch(table_slot_item(&p->buckets[i], slot));
 }
 
 static void enter_segment(struct members_walk *w)

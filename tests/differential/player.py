@@ -263,14 +263,10 @@ class Player:
             split.append(frames + ([rest] if rest else []))
         if _is_partial_order(commands) and len({_sorted_frames(s) for s in split}) == 1:
             return False
-        if not (commands and _alone(commands[0])):
-            pushes = [_sort_pattern_messages([f for f in s if _is_message(f)]) for s in split]
-            split = [[f for f in s if not _is_message(f)] for s in split]
-            return (self._compare_frames(conn, commands, first, split, judge) or
-                    self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes,
-                                         judge))
-        split = [_sort_pattern_messages(s) for s in split]
-        return self._compare_frames(conn, commands, first, split, judge)
+        pushes = [_sort_pattern_messages([f for f in s if _is_message(f)]) for s in split]
+        split = [[f for f in s if not _is_message(f)] for s in split]
+        return (self._compare_frames(conn, commands, first, split, judge) or
+                self._compare_frames(conn, [], first + max(len(commands) - 1, 0), pushes, judge))
 
     def _compare_frames(self, conn, commands, first, split, judge):
         for i in range(max(map(len, split))):
@@ -340,9 +336,12 @@ def _alone(args):
 
 
 def _is_message(raw):
-    """What came by itself and not as a reply: a push, or a message to a subscriber in RESP2."""
-    return raw[:1] == b">" or raw[4:].startswith((b"$7\r\nmessage\r\n", b"$8\r\npmessage\r\n",
-                                                  b"$8\r\nsmessage\r\n"))
+    """What came by itself: a push, or a message to a subscriber in RESP2. Not the answers to
+    (un)subscribing, which are pushes in RESP3."""
+    if raw[:1] == b">":
+        return b"subscribe\r\n" not in raw[:30]
+    return raw[4:].startswith((b"$7\r\nmessage\r\n", b"$8\r\npmessage\r\n",
+                               b"$8\r\nsmessage\r\n"))
 
 
 def _is_partial_order(commands):

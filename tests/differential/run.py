@@ -12,6 +12,7 @@ findings, 2 could not run.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -233,6 +234,11 @@ def _quote(arg):
 
 def main():
     run = Run(arguments())
+
+    def terminated(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(2)           # through `finally`, which stops the servers
+    signal.signal(signal.SIGTERM, terminated)
     try:
         last = run.go()
     except (ServerDied, OSError, subprocess.CalledProcessError) as e:
