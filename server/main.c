@@ -180,23 +180,9 @@ static void announce(struct options *o)
                     "you sure this is what you really want?", (unsigned long long)maxmemory);
 }
 
-int main(int argc, char **argv)
+/* Runs the node until it is told to stop. */
+static void serve(struct options *o, struct config *config, int argc, char **argv)
 {
-    answer_questions(argc, argv);
-    refuse_sentinel(argc, argv);
-    process_set_executable(argv[0]);
-    clock_ticks_calibrate();
-    command_table_init();
-    struct options *o = mem_zalloc(sizeof(*o));
-    struct config *config = config_new();
-    node_owner_init(o, config);
-    if (config_load(config, argc, argv) < 0)
-        return 1;
-    apply_at_start(o);
-    const char *pidfile = become(o, config);
-    int r = node_new(config, o, argc, argv, &node);
-    if (r < 0)
-        return 1;
     config_set_owner(config, node);
     apply_oom_score(node, NULL);
     apply_watchdog(node, NULL);
@@ -209,13 +195,39 @@ int main(int argc, char **argv)
     node_run(node);
     if (o->process.supervised == SUPERVISED_SYSTEMD || o->process.supervised == SUPERVISED_AUTO)
         process_notify_systemd("STOPPING=1\n");
+}
+
+/* Everything from the configuration to the end of the node. The exit status. */
+static int run(struct options *o, struct config *config, int argc, char **argv)
+{
+    if (config_load(config, argc, argv) < 0)
+        return 1;
+    apply_at_start(o);
+    const char *pidfile = become(o, config);
+    if (node_new(config, o, argc, argv, &node) < 0)
+        return 1;
+    serve(o, config, argc, argv);
     if (pidfile)
         process_remove_pidfile(pidfile);
     log_warning("Ouro is now ready to exit, bye bye...");
     node_free(node);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    answer_questions(argc, argv);
+    refuse_sentinel(argc, argv);
+    process_set_executable(argv[0]);
+    clock_ticks_calibrate();
+    command_table_init();
+    struct options *o = mem_zalloc(sizeof(*o));
+    struct config *config = config_new();
+    node_owner_init(o, config);
+    int status = run(o, config, argc, argv);
     config_free(config);
     options_done(o);
     mem_free(o);
     command_table_done();
-    return 0;
+    return status;
 }

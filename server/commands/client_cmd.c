@@ -105,7 +105,11 @@ static void cmd_client_no_touch(struct call *c)
 static void cmd_client_unblock(struct call *c)
 {
     bool error = arg_is(c, 3, "error");
-    if (c->argc > 4 || (c->argc == 4 && !error && !arg_is(c, 3, "timeout"))) {
+    if (c->argc > 4) {
+        reply_subcommand_error(c);
+        return;
+    }
+    if (c->argc == 4 && !error && !arg_is(c, 3, "timeout")) {
         reply_error(c, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
         return;
     }
@@ -122,7 +126,7 @@ static void cmd_client_pause(struct call *c)
 {
     enum pause_kind kind = PAUSE_ALL;
     if (c->argc > 4) {
-        reply_syntax_error(c);
+        reply_subcommand_error(c);
         return;
     }
     if (c->argc == 4) {

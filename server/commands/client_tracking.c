@@ -157,13 +157,13 @@ void cmd_client_tracking(struct call *c)
         reply_syntax_error(c);
         return;
     }
+    if (r.o.bcast && r.prefixes_n == 0)
+        r.prefixes[r.prefixes_n++] = BYTES(""); /* every key */
     if (!check(c, &r))
         return;
     tracking_enable(t, c->client, &r.o);
     for (int i = 0; i < r.prefixes_n; i++)
         tracking_add_prefix(t, c->client, r.prefixes[i]);
-    if (r.o.bcast && r.prefixes_n == 0)
-        tracking_add_prefix(t, c->client, BYTES(""));
     reply_ok(c);
 }
 
@@ -231,11 +231,12 @@ void cmd_client_trackinginfo(struct call *c)
         resp_empty_array(c->w);
         return;
     }
-    bool all = t->prefixes.links_n == 1 &&
-               LIST_ITEM(list_first(&t->prefixes.links), struct relation_link, in_side)->name->n == 0;
-    reply_array(c, all ? 0 : (int64_t)t->prefixes.links_n);
-    LIST_EACH(&t->prefixes.links, node) {
-        if (!all)
-            reply_bulk(c, relation_text(LIST_ITEM(node, struct relation_link, in_side)->name));
-    }
+    size_t prefixes_n = 0;
+    struct bytes *prefixes = arena_array(c->arena, t->prefixes.links_n + 1, sizeof(*prefixes));
+    LIST_EACH(&t->prefixes.links, node)
+        prefixes[prefixes_n++] = relation_text(LIST_ITEM(node, struct relation_link, in_side)->name);
+    qsort(prefixes, prefixes_n, sizeof(*prefixes), by_text);
+    reply_array(c, (int64_t)prefixes_n);
+    for (size_t i = 0; i < prefixes_n; i++)
+        reply_bulk(c, prefixes[i]);
 }

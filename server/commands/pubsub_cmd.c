@@ -104,6 +104,10 @@ static void list_one(void *ctx, struct bytes name)
 
 static void list_channels(struct call *c, enum pubsub_kind kind)
 {
+    if (c->argc > 3) {
+        reply_subcommand_error(c);
+        return;
+    }
     struct listing l = { c, c->argc > 2 ? &c->argv[2] : NULL, 0 };
     struct writer_mark m = resp_later(c->w);
     pubsub_each(node_pubsub(c->node), NULL, kind, list_one, &l);
