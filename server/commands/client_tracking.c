@@ -197,6 +197,11 @@ void cmd_client_getredir(struct call *c)
     reply_int(c, c->client->tracking ? (int64_t)c->client->tracking->o.redirect : -1);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    return bytes_cmp(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
 void cmd_client_trackinginfo(struct call *c)
 {
     const struct client_tracking *t = c->client->tracking;
@@ -235,7 +240,7 @@ void cmd_client_trackinginfo(struct call *c)
     struct bytes *prefixes = arena_array(c->arena, t->prefixes.links_n + 1, sizeof(*prefixes));
     LIST_EACH(&t->prefixes.links, node)
         prefixes[prefixes_n++] = relation_text(LIST_ITEM(node, struct relation_link, in_side)->name);
-    qsort(prefixes, prefixes_n, sizeof(*prefixes), by_text);
+    qsort(prefixes, prefixes_n, sizeof(*prefixes), by_bytes);
     reply_array(c, (int64_t)prefixes_n);
     for (size_t i = 0; i < prefixes_n; i++)
         reply_bulk(c, prefixes[i]);
