@@ -85,6 +85,29 @@ static bool refuse_pair(struct call *c, const struct candidate *a, const struct 
     return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
 }
 
+/* There is an overlap: names the first in the order in which the prefixes were given, what the client has before the others, as
+ * long as they are few; else the pair that was found. */
+static bool refuse_first(struct call *c, const struct request *r, const struct candidate *a, const struct candidate *b)
+{
+    enum { FEW = 100 };
+    const struct client_tracking *t = c->client->tracking;
+    if (r->prefixes_n > FEW || (t && t->prefixes.links_n > FEW))
+        return refuse_pair(c, a, b);
+    for (int i = 0; i < r->prefixes_n; i++) {
+        struct bytes p = r->prefixes[i];
+        if (t)
+            LIST_EACH(&t->prefixes.links, node) {
+                struct bytes has = relation_text(LIST_ITEM(node, struct relation_link, in_side)->name);
+                if (overlap(p, has) && !bytes_eq(p, has))
+                    return refuse_overlap(c, p, "an existing", has);
+            }
+        for (int k = i + 1; k < r->prefixes_n; k++)
+            if (overlap(p, r->prefixes[k]))
+                return refuse_overlap(c, p, "another provided", r->prefixes[k]);
+    }
+    return refuse_pair(c, a, b);
+}
+
 /* Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is all
  * that has to be looked at, however many prefixes there are. Giving again what the client has is fine. */
 static bool prefixes_fit(struct call *c, const struct request *r)
@@ -110,7 +133,7 @@ static bool prefixes_fit(struct call *c, const struct request *r)
             at--; /* given again */
         const struct candidate *a = at ? begins[at - 1] : NULL;
         if (a && (a->place >= 0 || b->place >= 0))
-            return refuse_pair(c, a, b);
+            return refuse_first(c, r, a, b);
         begins[depth++] = b;
     }
     return true;
@@ -157,13 +180,13 @@ void cmd_client_tracking(struct call *c)
         reply_syntax_error(c);
         return;
     }
-    if (r.o.bcast && r.prefixes_n == 0)
-        r.prefixes[r.prefixes_n++] = BYTES(""); /* every key */
     if (!check(c, &r))
         return;
     tracking_enable(t, c->client, &r.o);
     for (int i = 0; i < r.prefixes_n; i++)
         tracking_add_prefix(t, c->client, r.prefixes[i]);
+    if (r.o.bcast && r.prefixes_n == 0)
+        tracking_add_prefix(t, c->client, BYTES("")); /* every key */
     reply_ok(c);
 }
 

@@ -325,9 +325,11 @@ static void store_items(struct call *c, const struct sort_args *a, const struct 
     list_expect(&list, out, out_n, c->limits);
     for (size_t i = 0; i < out_n; i++)
         list_push(&list, LIST_TAIL, out[i], NULL, c->limits);
+    bool was_there = ks_exists(c->db, key); /* Redis wakes nobody for a key that is overwritten */
     ks_replace_object(c->db, key, TYPE_LIST, list.enc, list.object, 0);
     changed_elements(c, key, NOTIFY_LIST, "sortstore", out_n);
-    key_ready(c, key);
+    if (!was_there)
+        key_ready(c, key);
     reply_int(c, (int64_t)out_n);
 }
 

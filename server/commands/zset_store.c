@@ -35,9 +35,11 @@ void store_zset(struct call *c, struct bytes key, struct value_ref zset, const c
         reply_int(c, 0);
         return;
     }
+    bool was_there = ks_exists(c->db, key); /* Redis wakes nobody for a key that is overwritten */
     ks_replace_object(c->db, key, TYPE_ZSET, zset.enc, zset.object, 0);
     ks_changed(c->db, key, NOTIFY_ZSET, event);
-    key_ready(c, key);
+    if (!was_there)
+        key_ready(c, key);
     reply_int(c, (int64_t)n);
 }
 

@@ -59,8 +59,8 @@ void ks_swap(struct keyspace *ks, int a, int b)
     if (x == y)
         return;
     /* Keys that go and keys that come are both changes: told before and after. */
-    ks_touched(x, whole_db);
-    ks_touched(y, whole_db);
+    ks_touched(x, KS_SWAPPED);
+    ks_touched(y, KS_SWAPPED);
     struct db tmp = *x;
     table_swap(&x->table, &y->table);
     x->volatile_n = y->volatile_n;
@@ -68,8 +68,8 @@ void ks_swap(struct keyspace *ks, int a, int b)
     y->volatile_n = tmp.volatile_n;
     y->expire_sum = tmp.expire_sum;
     ks->pool_n = 0; /* candidates remember their database's number */
-    ks_touched(x, whole_db);
-    ks_touched(y, whole_db);
+    ks_touched(x, KS_SWAPPED);
+    ks_touched(y, KS_SWAPPED);
 }
 
 struct entry *db_random(struct db *db)
