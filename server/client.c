@@ -323,7 +323,7 @@ void client_end_of_request(struct client *c)
 
 bool client_text_ok(struct bytes text)
 {
-    for (size_t i = 0; i < text.n && text.p[i]; i++) /* as far as its first NUL, as Redis looks at it */
+    for (size_t i = 0; i < text.n; i++)
         if (text.p[i] < '!' || text.p[i] > '~')
             return false;
     return true;
