@@ -98,7 +98,7 @@ static bool refuse_first(struct call *c, const struct request *r, const struct c
         if (t)
             LIST_EACH(&t->prefixes.links, node) {
                 struct bytes has = relation_text(LIST_ITEM(node, struct relation_link, in_side)->name);
-                if (overlap(p, has))
+                if (overlap(p, has) && !bytes_eq(p, has))
                     return refuse_overlap(c, p, "an existing", has);
             }
         for (int k = i + 1; k < r->prefixes_n; k++)
