@@ -2,8 +2,8 @@
  *
  * dispatch_gather resolves the command and prefetches the directory's words of its keys; dispatch_run walks the queue,
  * prefetching the bucket lines 2 * PREFETCH_AHEAD and the entries PREFETCH_AHEAD requests further on, so that with
- * pipelines and many clients the misses of a whole turn overlap. A request that may not run yet (its client is blocked or paused) is moved to the client's stash
- * and comes back by dispatch_gather when the client is released. */
+ * pipelines and many clients the misses of a whole turn overlap. A request that may not run yet (its client is blocked
+ * or paused) is moved to the client's stash and comes back by dispatch_gather when the client is released. */
 #include "server/dispatch.h"
 
 #include <inttypes.h>

@@ -50,6 +50,16 @@ struct io_handler {
     void *ctx;
 };
 
+/* What the owner of a connection hears. Accepted connections and those of io_connect begin with the verbs of the same
+ * names in io_handler (for clients); an owner of another kind (a link to a peer) brings its own: conn_set_handler.
+ * Unused: NULL, but `input` and `closed` are always there. */
+struct conn_handler {
+    void (*input)(void *owner, struct bytes);
+    void (*input_placed)(void *owner, size_t n);
+    void (*closed)(void *owner, int err);
+    void (*connected)(void *owner, int err);
+};
+
 /* Chooses the backend (IO_BACKEND_AUTO: io_uring when the kernel lets us, else epoll with one warning in the log).
  * Negative errno when a forced backend is not to be had; the reason is in io_backend_reason of the message. */
 int io_new(const struct io_config *, const struct io_handler *, struct io **ret_io);
@@ -85,10 +95,13 @@ void listener_close(struct listener *); /* a unix socket's path is unlinked */
 bool listener_is_unix(const struct listener *);
 
 /* ---- connections ---- */
+/* Goes out to addr (a name is looked up, which blocks; numbers do not). 0: `connected` follows, in a later turn, and
+ * after a failure `closed` too. What is written before it is up is sent then. -errno: nothing was begun. */
 int io_connect(struct io *, const char *addr, int port, const char *source_addr, void *owner, struct conn **ret_conn);
 #define CONN_BYTES 512 /* what a connection costs in the loop, for CLIENT LIST tot-mem */
 int conn_fd(const struct conn *);
 void conn_set_owner(struct conn *, void *owner); /* for conns from `opened` the return value does it */
+void conn_set_handler(struct conn *, const struct conn_handler *); /* must outlive the connection */
 /* "127.0.0.1:6379", "[::1]:6379" forms as CLIENT LIST prints; unix: "/path:0". NUL-terminated, lives with the conn. */
 const char *conn_peer_name(struct conn *);
 const char *conn_local_name(struct conn *);

@@ -85,8 +85,8 @@ static bool refuse_pair(struct call *c, const struct candidate *a, const struct 
     return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
 }
 
-/* There is an overlap: names the first in the order in which the prefixes were given, what the client has before the others, as
- * long as they are few; else the pair that was found. */
+/* There is an overlap: names the first in the order in which the prefixes were given, what the client has before the
+ * others, as long as they are few; else the pair that was found. */
 static bool refuse_first(struct call *c, const struct request *r, const struct candidate *a, const struct candidate *b)
 {
     enum { FEW = 100 };

@@ -53,6 +53,7 @@ struct conn *conn_new(struct io *io, int fd)
 {
     struct conn *c = mem_zalloc(sizeof *c);
     c->io = io;
+    c->handler = &io->clients;
     c->fd = fd;
     out_conn_init(c);
     c->index = slot_take(io);
@@ -210,20 +211,19 @@ static bool has_finished(const struct conn *c)
 
 static bool settle(struct conn *c)
 {
-    struct io *io = c->io;
     if (has_finished(c))
         output_finished(c);
     bool told = false;
     if ((c->flags & CONN_OWNED) && (c->flags & (CONN_CLOSING | CONN_LINGERING)) &&
         !(c->flags & CONN_INTO_BUSY)) {
         c->flags &= ~(uint32_t)CONN_OWNED;
-        io->handler.closed(c->owner, c->err);
+        c->handler->closed(c->owner, c->err);
         c->owner = NULL;
         told = true;
     }
     if ((c->flags & (CONN_CLOSING | CONN_CANCELLED)) == CONN_CLOSING) {
         c->flags |= CONN_CANCELLED;
-        io->ops->cancel(c);
+        c->io->ops->cancel(c);
     }
     return told;
 }
@@ -350,13 +350,13 @@ int io_connect(struct io *io, const char *addr, int port, const char *source_add
 
 void conn_connected(struct conn *c, int err)
 {
-    struct io *io = c->io;
     c->flags &= ~(uint32_t)CONN_CONNECTING;
     if (c->flags & CONN_CLOSING)
         return;
     if (err == 0)
         conn_attend(c);
-    io->handler.connected(c->owner, err);
+    if (c->handler->connected)
+        c->handler->connected(c->owner, err);
     if (err)
         conn_end(c, err);
     else if (c->flags & CONN_FINISHING)
@@ -368,7 +368,6 @@ void conn_connected(struct conn *c, int err)
 /* n bytes, at most into_n, are where `into` points. */
 static void place_told(struct conn *c, size_t n)
 {
-    struct io *io = c->io;
     c->into += n;
     c->into_n -= n;
     if (c->into_n == 0) {
@@ -377,12 +376,11 @@ static void place_told(struct conn *c, size_t n)
     }
     if (conn_drops_input(c))
         return;
-    io->handler.input_placed(c->owner, n);
+    c->handler->input_placed(c->owner, n);
 }
 
 static bool hand_out(struct conn *c, const char *p, size_t n)
 {
-    struct io *io = c->io;
     while (c->into_n && n) { /* came before the receive into place was under way */
         size_t k = n < c->into_n ? n : c->into_n;
         memcpy(c->into, p, k);
@@ -392,7 +390,7 @@ static bool hand_out(struct conn *c, const char *p, size_t n)
     }
     if (n == 0 || conn_drops_input(c))
         return false;
-    io->handler.input(c->owner, bytes_of(p, n));
+    c->handler->input(c->owner, bytes_of(p, n));
     return true;
 }
 
@@ -474,6 +472,12 @@ int conn_fd(const struct conn *c)
 void conn_set_owner(struct conn *c, void *owner)
 {
     c->owner = owner;
+}
+
+void conn_set_handler(struct conn *c, const struct conn_handler *handler)
+{
+    ASSERT(handler->input && handler->closed);
+    c->handler = handler;
 }
 
 static const char *name_of(struct conn *c, char **cached,

@@ -51,6 +51,7 @@ int io_new(const struct io_config *config, const struct io_handler *handler, str
 {
     struct io *io = mem_zalloc(sizeof *io);
     io->handler = *handler;
+    io->clients = (struct conn_handler){ handler->input, handler->input_placed, handler->closed, handler->connected };
     io->free_slot = UINT32_MAX;
     io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (io->wake_fd < 0) {

@@ -95,6 +95,7 @@ enum conn_flag {
 struct conn {
     struct io *io;
     void *owner;
+    const struct conn_handler *handler;
     int fd;
     uint32_t flags; /* enum conn_flag */
     uint32_t index, generation;
@@ -147,6 +148,7 @@ struct io {
     const struct backend_ops *ops;
     void *backend;
     struct io_handler handler;
+    struct conn_handler clients; /* its verbs of the same names */
     struct io_stats stats;
     usec_t now_wall, now_monotonic;
     atomic_bool stop;

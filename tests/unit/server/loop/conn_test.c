@@ -778,6 +778,51 @@ BOTH(conn, an_outgoing_connection_talks)
     cr_assert_eq(atomic_load(&w->step), 4);
 }
 
+/* ---- owners of another kind ---- */
+
+struct other_owner {
+    atomic_int heard, connected, closed;
+};
+
+static void other_input(void *owner, struct bytes b)
+{
+    atomic_fetch_add(&((struct other_owner *)owner)->heard, (int)b.n);
+}
+
+static void other_connected(void *owner, int err)
+{
+    atomic_store(&((struct other_owner *)owner)->connected, err ? -1 : 1);
+}
+
+static void other_closed(void *owner, int err)
+{
+    (void)err;
+    atomic_fetch_add(&((struct other_owner *)owner)->closed, 1);
+}
+
+static struct other_owner other;
+
+static void script_other(struct world *w)
+{
+    CHECK(w, wait_for(&other.heard, 4)); /* the echo */
+}
+
+BOTH(conn, a_connection_with_a_handler_of_its_own_tells_nobody_else)
+{
+    static const struct conn_handler handler = {
+        .input = other_input, .closed = other_closed, .connected = other_connected
+    };
+    struct conn *c = NULL;
+    memset(&other, 0, sizeof other);
+    cr_assert_eq(io_connect(w->io, "127.0.0.1", w->port, NULL, &other, &c), 0);
+    conn_set_handler(c, &handler);
+    writer_append(conn_writer(c, 2), BYTES("ping")); /* goes out when it is up */
+    world_run(w, script_other);
+    cr_assert_eq(atomic_load(&other.connected), 1);
+    cr_assert_eq(atomic_load(&other.heard), 4);
+    cr_assert_eq(atomic_load(&w->opened), 1, "the accepted side only");
+}
+
 static void script_out_fails(struct world *w)
 {
     CHECK(w, wait_for(&w->closed, 1));
