@@ -11,6 +11,8 @@
  * completions carry a generation, so a late one never meets a reused connection. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "common/blob.h"
 #include "common/buf.h"
 #include "common/bytes.h"
@@ -132,10 +134,51 @@ void conn_close(struct conn *);             /* now: queued output is dropped */
 void conn_close_after_output(struct conn *); /* reads no more; closes when all output is sent (or after 10 s) */
 bool conn_is_closing(const struct conn *);
 
+/* ---- children ----
+ * A copy of this process that does one thing and ends; it has the memory as it was at the fork. It
+ * ends with its parent, however that dies. */
+struct io_child;
+struct io_child_job {
+    /* In the child: its return value (0..255) is the exit status. The loop's descriptors are
+     * closed; the verbs below for files and io_child_write are all it may use of this header. */
+    int (*run)(void *ctx, struct io_child *self);
+    /* In the parent: bytes that the child wrote, borrowed for the call. NULL: it writes none. */
+    void (*output)(void *ctx, struct bytes);
+    /* In the parent, between turns, after the last output; `self` is gone. signo: what killed it,
+     * or 0. */
+    void (*ended)(void *ctx, int status, int signo);
+    void *ctx;
+};
+/* In the parent: 0 or -errno. */
+int io_fork(struct io *, const struct io_child_job *, struct io_child **ret_child);
+int io_child_pid(const struct io_child *);
+/* While paused its output is not read: it will wait in io_child_write. */
+void io_child_pause(struct io_child *, bool);
+void io_child_kill(struct io_child *); /* `ended` follows; output that is under way does not */
+/* Blocks until it ended, and calls `ended`. After io_child_kill. */
+void io_child_wait(struct io_child *);
+/* In the child: all bytes to the parent, waits while the parent does not read. 0 or -errno. */
+int io_child_write(struct io_child *self, struct bytes);
+
 /* ---- files (blocking, small; big ones get their own verbs with the snapshot) ---- */
 int io_read_file(const char *path, size_t max, struct buf *ret_bytes); /* "-" = stdin; 0 or -errno */
 /* Writes beside, fsyncs, renames, fsyncs the folder: the old file is whole or the new one is. 0 or -errno. */
 int io_replace_file(const char *path, struct bytes content, unsigned mode);
+
+/* ---- large files, a piece at a time; blocking ---- */
+struct io_file;
+int io_file_open(const char *path, struct io_file **ret_file); /* to read; 0 or -errno */
+/* To write; empties one that is there. */
+int io_file_create(const char *path, unsigned mode, struct io_file **ret_file);
+uint64_t io_file_size(const struct io_file *); /* bytes, when it was opened */
+/* The next 1..n bytes; 0: the end; -errno. */
+ssize_t io_file_read(struct io_file *, void *dst, size_t n);
+int io_file_write(struct io_file *, struct bytes); /* all of them: 0, or -errno */
+int io_file_sync(struct io_file *);                /* to the disk; 0 or -errno */
+/* NULL is fine. 0, or the -errno of a write that failed late. */
+int io_file_close(struct io_file *);
+int io_rename(const char *from, const char *to); /* and fsyncs the folder; 0 or -errno */
+int io_unlink(const char *path);                 /* 0 or -errno */
 
 /* ---- folders (configuration; implemented in server/loop/paths.c) ---- */
 int io_chdir(const char *path);     /* 0 or -errno */

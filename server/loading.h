@@ -1,0 +1,49 @@
+/* The node while data are being loaded: at its start, after DEBUG RELOAD, and as a replica. Serves
+ * what may be served in between, keeps the figures of INFO, tells the progress in the log.
+ *
+ *     none -- loading_begin --> loading (all but few commands answer -LOADING)   --> done(report)
+ * --> none
+ *                          \--> beside  (the old data are read meanwhile)       /
+ */
+#pragma once
+
+#include "server/persist/rdb_loading.h"
+
+struct node;
+struct loading;
+
+enum loading_state { LOADING_NONE, LOADING_BLOCKING, LOADING_BESIDE };
+
+struct loading_request {
+    const char *path;  /* NULL: bytes come by loading_push */
+    uint64_t size;     /* of pushed bytes, 0 = not known (for the figures) */
+    bool beside;       /* swapdb: see rdb_loading.h. Else the keyspace must be empty */
+    bool keep_expired; /* a replica: the master's DEL will come */
+    /* Called once, between turns, also after a failure (report->error); not after loading_cancel. */
+    void (*done)(void *ctx, const struct rdb_load_report *);
+    void (*slice)(void *ctx); /* after every slice, may be NULL. May cancel */
+    void *ctx;
+};
+
+struct loading *loading_new(struct node *);
+void loading_free(struct loading *);
+
+/* 0, -EBUSY, or -errno of opening the file. */
+int loading_begin(struct loading *, const struct loading_request *);
+/* *ret_used as of rdb_loading_push; RDB_LOADING_DONE and _FAILED: `done` has been called. */
+enum rdb_loading_state loading_push(struct loading *, struct bytes, size_t *ret_used);
+void loading_push_end(struct loading *);
+void loading_cancel(struct loading *);
+/* The same to the end at once, for a file; nobody is served. `done` is called before it returns. */
+void loading_finish(struct loading *);
+
+enum loading_state loading_state(const struct loading *);
+/* The gates ask this for every command: one load. */
+extern const char loading_text[];    /* "LOADING Redis is loading the dataset in memory" */
+bool loading_step(struct loading *); /* before_wait: true when there is more to do now */
+
+/* Of the file that was loaded at start: what it says of replication (has_replication, repl_id,
+ * repl_offset, repl_stream_db). All zero when nothing was loaded, or by somebody else since. */
+const struct rdb_load_report *loading_last_report(const struct loading *);
+struct buf;
+void loading_info(const struct loading *, struct buf *); /* loading_* fields while loading */
