@@ -112,13 +112,13 @@ static void prefetch_keys(struct dispatch *d, struct request *r)
     int last = at->last < 0 ? (int)r->argc + at->last : at->last;
     if (at->first == last) {
         r->keys_n = 1;
-        r->hash = ks_hash(r->argv[at->first]);
+        r->hash = ks_hash(db, r->argv[at->first]);
         ks_prefetch_place(db, r->hash);
         return;
     }
     r->hashes = arena_alloc(&d->arena, PREFETCH_KEYS * sizeof(*r->hashes));
     for (int i = at->first; i <= last && i < (int)r->argc && r->keys_n < PREFETCH_KEYS; i += at->step) {
-        uint64_t h = ks_hash(r->argv[i]);
+        uint64_t h = ks_hash(db, r->argv[i]);
         ks_prefetch_place(db, h);
         r->hashes[r->keys_n++] = h;
     }

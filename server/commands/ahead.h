@@ -19,7 +19,7 @@ static inline void ahead_bucket(struct ahead *a, unsigned i)
 {
     if (i >= a->n)
         return;
-    uint64_t h = ks_hash(a->keys[(size_t)i * a->step]);
+    uint64_t h = ks_hash(a->db, a->keys[(size_t)i * a->step]);
     a->hash[i % AHEAD] = h;
     ks_prefetch_bucket(a->db, h);
 }

@@ -6,7 +6,7 @@ static const struct bytes whole_db = { NULL, 0 }; /* instead of a key */
 
 uint64_t db_size(const struct db *db)
 {
-    return db->table.count;
+    return db_count(db);
 }
 
 uint64_t db_volatile(const struct db *db)
@@ -24,17 +24,18 @@ msec_t db_avg_ttl(const struct db *db)
 
 uint64_t db_table_slots(const struct db *db)
 {
-    return table_slots(&db->table);
+    return db->slots ? slots_table_slots(db->slots) : table_slots(&db->table);
 }
 
 size_t db_table_bytes(const struct db *db)
 {
-    return table_bytes(&db->table);
+    return db->slots ? slots_bytes(db->slots) : table_bytes(&db->table);
 }
 
 void db_reserve(struct db *db, uint64_t keys)
 {
-    table_reserve(&db->table, keys);
+    if (!db->slots) /* small tables grow in small steps */
+        table_reserve(&db->table, keys);
 }
 
 static void free_entry_now(void *ctx, void *item)
@@ -47,7 +48,8 @@ void ks_flush_db(struct db *db, enum ks_del how)
     ks_touched(db, whole_db);
     if (how == KS_DEL_SYNC) {
         uint64_t pos = 0;
-        while (!table_clear_some(&db->table, &pos, free_entry_now, db->ks))
+        while (!(db->slots ? slots_clear_some(db->slots, &pos, free_entry_now, db->ks)
+                           : table_clear_some(&db->table, &pos, free_entry_now, db->ks)))
             ;
     }
     lazyfree_db(db);
@@ -63,6 +65,8 @@ void ks_swap(struct keyspace *ks, int a, int b)
     ks_touched(y, KS_SWAPPED);
     struct db tmp = *x;
     table_swap(&x->table, &y->table);
+    x->slots = y->slots;
+    y->slots = tmp.slots;
     x->volatile_n = y->volatile_n;
     x->expire_sum = y->expire_sum;
     y->volatile_n = tmp.volatile_n;
@@ -72,15 +76,23 @@ void ks_swap(struct keyspace *ks, int a, int b)
     ks_touched(y, KS_SWAPPED);
 }
 
+struct entry *db_any(struct db *db)
+{
+    struct prng *r = &db->ks->prng;
+    if (!db->slots)
+        return table_random(&db->table, r);
+    return db->slots->count ? table_random(&slots_pick(db->slots, r)->table, r) : NULL;
+}
+
 struct entry *db_random(struct db *db)
 {
     enum { TRIES = 100 }; /* of expired keys, where they may not be removed */
     struct entry *e = NULL;
     for (int i = 0; i < TRIES;) {
-        e = table_random(&db->table, &db->ks->prng);
+        e = db_any(db);
         if (!e || !entry_is_expired(e, db->ks->now))
             return e;
-        struct table_at at = table_locate(&db->table, entry_hash(e), e);
+        struct key_at at = db_locate(db, e);
         if (!db_expire_if_due(db, e, &at))
             return e;
         i += db->ks->expire_passive; /* else it has gone */
@@ -103,7 +115,65 @@ uint64_t db_scan(struct db *db, uint64_t cursor, void (*visit)(void *ctx, struct
                  void *ctx)
 {
     struct visit v = { visit, ctx };
-    return table_scan(&db->table, cursor, visit_item, &v);
+    return db->slots ? slots_scan(db->slots, cursor, visit_item, &v) : table_scan(&db->table, cursor, visit_item, &v);
+}
+
+/* ---- by slot ---- */
+
+void ks_keep_by_slot(struct keyspace *ks)
+{
+    for (int i = 0; i < ks->databases; i++) {
+        ASSERT(ks->dbs[i].table.count == 0 && !ks->dbs[i].slots);
+        ks->dbs[i].slots = slots_new();
+    }
+}
+
+uint64_t db_slot_size(const struct db *db, unsigned slot)
+{
+    return slots_at(db->slots, slot)->table.count;
+}
+
+struct ks_slot_stats *db_slot_stats(struct db *db, unsigned slot)
+{
+    return &slots_make(db->slots, slot)->stats;
+}
+
+uint64_t db_scan_slot(struct db *db, unsigned slot, uint64_t cursor, void (*visit)(void *ctx, struct entry *),
+                      void *ctx)
+{
+    struct visit v = { visit, ctx };
+    return table_scan(&slots_at(db->slots, slot)->table, cursor, visit_item, &v);
+}
+
+static void announce_gone(void *ctx, void *item)
+{
+    struct db *db = ctx;
+    const struct ks_hooks *hooks = &db->ks->hooks;
+    struct entry *e = item;
+    struct bytes key = key_of(e);
+    if (hooks->removed)
+        hooks->removed(hooks->ctx, db, key, NOTIFY_GENERIC);
+    ks_notify(db, key, NOTIFY_GENERIC, "del");
+    ks_touched(db, key);
+    db_count_expire(db, expiry_get(e), NO_EXPIRE);
+}
+
+/* Everybody hears of the keys while they are still there; then the slot's table goes as a whole. */
+uint64_t db_drop_slot(struct db *db, unsigned slot)
+{
+    struct slot *s = slots_at(db->slots, slot);
+    uint64_t n = s->table.count;
+    if (n == 0)
+        return 0;
+    uint64_t cursor = 0;
+    do {
+        cursor = table_scan(&s->table, cursor, announce_gone, db);
+    } while (cursor);
+    heap_remove(&db->slots->due, &s->due);
+    slots_counted(db->slots, s, -(int64_t)n);
+    s->stats.memory = 0;
+    lazyfree_table(db->ks, &s->table);
+    return n;
 }
 
 void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_us)
@@ -115,7 +185,10 @@ void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_u
         do {
             if (clock_us() >= end)
                 return; /* goes on from here the next time */
-            table_tidy(&db->table, &db->tidy_pos, SEGMENTS);
+            if (db->slots)
+                slots_tidy(db->slots, &db->tidy_pos, SEGMENTS);
+            else
+                table_tidy(&db->table, &db->tidy_pos, SEGMENTS);
         } while (db->tidy_pos);
         ks->tidy_db = (ks->tidy_db + 1) % ks->databases;
     }

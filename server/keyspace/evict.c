@@ -20,7 +20,7 @@
 struct victim {
     struct db *db;
     struct entry *entry;
-    struct table_at at;
+    struct key_at at;
 };
 
 static bool policy_is_allkeys(int policy)
@@ -32,6 +32,12 @@ static bool policy_is_allkeys(int policy)
 static unsigned sample(struct db *db, bool allkeys, void **items, unsigned max)
 {
     struct prng *r = &db->ks->prng;
+    if (db->slots) {
+        if (allkeys)
+            return slots_sample(db->slots, r, TABLE_SAMPLE_ALL, max, items, max);
+        unsigned n = slots_sample(db->slots, r, TABLE_SAMPLE_VOLATILE, VOLATILE_BUCKETS / 4, items, max);
+        return n ? n : slots_sample_due(db->slots, r, items, max);
+    }
     if (allkeys)
         return table_sample(&db->table, prng_u64(r), TABLE_SAMPLE_ALL, max, items, max);
     unsigned n =
@@ -75,7 +81,7 @@ static void pool_fill(struct keyspace *ks, bool allkeys)
     unsigned max = samples < 1 ? 1 : samples > SAMPLES_MAX ? SAMPLES_MAX : (unsigned)samples;
     for (int i = 0; i < ks->databases; i++) {
         struct db *db = &ks->dbs[i];
-        if (!(allkeys ? db->table.count : db->volatile_n))
+        if (!(allkeys ? db_count(db) : db->volatile_n))
             continue;
         void *items[SAMPLES_MAX];
         unsigned n = sample(db, allkeys, items, max);
@@ -83,7 +89,7 @@ static void pool_fill(struct keyspace *ks, bool allkeys)
             table_fetch(items[j]);
         for (unsigned j = 0; j < n; j++) {
             struct entry *e = items[j];
-            struct evict_candidate c = { evict_score(ks, e), entry_hash(e), e, i };
+            struct evict_candidate c = { evict_score(ks, e), entry_hash(db, e), e, i };
             pool_add(ks, &c);
         }
     }
@@ -96,8 +102,8 @@ static bool pool_take(struct keyspace *ks, bool allkeys, struct victim *ret_vict
     while (ks->pool_n > 0) {
         struct evict_candidate c = ks->pool[--ks->pool_n];
         struct db *db = &ks->dbs[c.db];
-        struct table_at at;
-        if (!table_try_locate(&db->table, c.hash, c.entry, &at))
+        struct key_at at = { .table = db_table(db, &c.hash) };
+        if (!table_try_locate(at.table, c.hash, c.entry, &at.in))
             continue;
         if (evict_score(ks, c.entry) < c.score || !(allkeys || c.entry->head & HEAD_EXPIRES))
             continue;
@@ -122,7 +128,7 @@ static bool choose_scored(struct keyspace *ks, bool allkeys, struct victim *ret_
 
 static void set_victim(struct victim *v, struct db *db, struct entry *e)
 {
-    *v = (struct victim){ db, e, table_locate(&db->table, entry_hash(e), e) };
+    *v = (struct victim){ db, e, db_locate(db, e) };
 }
 
 /* A random key of the next database that has one. */
@@ -131,12 +137,12 @@ static bool choose_random(struct keyspace *ks, bool allkeys, struct victim *ret_
     for (int i = 0; i < ks->databases; i++) {
         struct db *db = &ks->dbs[ks->evict_next_db++ % ks->databases];
         ks->evict_next_db %= ks->databases;
-        if (!(allkeys ? db->table.count : db->volatile_n))
+        if (!(allkeys ? db_count(db) : db->volatile_n))
             continue;
         void *items[SAMPLES_MAX];
         unsigned n = sample(db, allkeys, items, 8);
         if (n == 0 && allkeys)
-            n = (items[0] = table_random(&db->table, &ks->prng)) != NULL;
+            n = (items[0] = db_any(db)) != NULL;
         if (n == 0)
             continue;
         set_victim(ret_victim, db, items[prng_below(&ks->prng, n)]);
@@ -150,10 +156,12 @@ static bool choose_soonest(struct keyspace *ks, struct victim *ret_victim)
     struct db *db = NULL;
     struct entry *soonest = NULL;
     for (int i = 0; i < ks->databases; i++) {
-        struct entry *e = table_earliest(&ks->dbs[i].table, &entry_kind);
+        struct db *x = &ks->dbs[i];
+        struct entry *e =
+            x->slots ? slots_earliest(x->slots, &entry_kind) : table_earliest(&x->table, &entry_kind);
         if (e && (!soonest || expiry_get(e) < expiry_get(soonest))) {
             soonest = e;
-            db = &ks->dbs[i];
+            db = x;
         }
     }
     if (soonest)

@@ -5,17 +5,23 @@
  * Nothing is sampled. */
 #include "server/keyspace/inner.h"
 
+static msec_t db_next_due(const struct db *db)
+{
+    return db->slots ? heap_top_key(&db->slots->due) : table_next_due(&db->table);
+}
+
 /* A batch of one database; false when nothing was due. */
 static bool expire_some(struct db *db)
 {
     enum { BATCH = 256 };
     void *due[BATCH];
     const struct keyspace *ks = db->ks;
-    if (table_next_due(&db->table) >= ks->now)
+    if (db_next_due(db) >= ks->now)
         return false;
-    unsigned n = table_take_due(&db->table, &entry_kind, ks->now, due, BATCH);
+    unsigned n = db->slots ? slots_take_due(db->slots, &entry_kind, ks->now, due, BATCH)
+                           : table_take_due(&db->table, &entry_kind, ks->now, due, BATCH);
     for (unsigned i = 0; i < n; i++) {
-        struct table_at at = table_locate(&db->table, entry_hash(due[i]), due[i]);
+        struct key_at at = db_locate(db, due[i]);
         db_drop(db, due[i], &at, NOTIFY_EXPIRED);
     }
     return true;
@@ -26,7 +32,7 @@ static msec_t next_due(const struct keyspace *ks)
 {
     msec_t next = TABLE_NOT_DUE;
     for (int i = 0; i < ks->databases; i++) {
-        msec_t t = table_next_due(&ks->dbs[i].table);
+        msec_t t = db_next_due(&ks->dbs[i]);
         next = t < next ? t : next;
     }
     return next == TABLE_NOT_DUE ? INT64_MAX : next + 1;

@@ -4,11 +4,13 @@
 #include "common/prng.h"
 #include "server/keyspace/entry.h"
 #include "server/keyspace/keyspace.h"
+#include "server/keyspace/slots.h"
 
 struct garbage;
 
 struct db {
     struct table table;
+    struct slots *slots; /* or NULL: then the keys are in it, and `table` is empty */
     struct keyspace *ks;
     int id;
     uint64_t volatile_n;
@@ -69,23 +71,61 @@ static inline void access_touch(struct keyspace *ks, struct entry *e)
 }
 
 /* ---- keyspace.c ---- */
-static inline __attribute__((always_inline)) struct entry *
-db_find(const struct db *db, uint64_t hash, struct bytes key, struct table_at *ret_at)
+/* The hash of a key that all verbs here take. Kept by slot: slot and hash, see slots.h. */
+static inline __attribute__((always_inline)) uint64_t db_hash(const struct db *db, struct bytes key)
 {
-    return table_find(&db->table, &entry_kind, hash, key, ret_at);
+    uint64_t h = hash_bytes(key);
+    if (__builtin_expect(db->slots != NULL, 0))
+        h = (uint64_t)key_slot(key) << SLOT_HASH_BITS | h >> (64 - SLOT_HASH_BITS);
+    return h;
 }
+
+/* The table of a key's hash; the hash becomes the table's. */
+static inline __attribute__((always_inline)) struct table *db_table(const struct db *db, uint64_t *hash)
+{
+    if (__builtin_expect(db->slots == NULL, 1))
+        return (struct table *)&db->table;
+    struct slot *slot = slots_at(db->slots, (unsigned)(*hash >> SLOT_HASH_BITS));
+    *hash <<= 64 - SLOT_HASH_BITS;
+    return &slot->table;
+}
+
+/* Where a key is. */
+struct key_at {
+    struct table *table;
+    struct table_at in;
+};
+
+static inline __attribute__((always_inline)) struct entry *
+db_find(const struct db *db, uint64_t hash, struct bytes key, struct key_at *ret_at)
+{
+    struct table *t = db_table(db, &hash);
+    ret_at->table = t;
+    return table_find(t, &entry_kind, hash, key, &ret_at->in);
+}
+
+static inline uint64_t db_count(const struct db *db)
+{
+    return db->slots ? db->slots->count : db->table.count;
+}
+
+struct entry *db_any(struct db *); /* a random one, expired or not; NULL when empty (db.c) */
+/* Where an entry is that is known to be there. */
+struct key_at db_locate(const struct db *, const struct entry *);
+/* The entry in another form, or with another expiry. */
+void db_replace(struct db *, const struct key_at *, struct entry *, msec_t expire);
 
 /* A key whose time has come goes now: removes it unless this node only hides it. True when it may
  * not be seen. */
-bool db_expire_if_due(struct db *, struct entry *, const struct table_at *);
+bool db_expire_if_due(struct db *, struct entry *, const struct key_at *);
 /* The key as a write sees it before it replaces the value: with hidden (expired but kept) ones. */
 struct entry *db_find_present(struct db *, uint64_t hash, struct bytes key,
-                              struct table_at *ret_at);
+                              struct key_at *ret_at);
 struct entry *db_add(struct db *, uint64_t hash, struct entry *take); /* counts, notifies "new" */
 /* Takes the entry out, counts; its memory and value are the caller's. */
-void db_take_out(struct db *, struct entry *, const struct table_at *);
+void db_take_out(struct db *, struct entry *, const struct key_at *);
 /* The keyspace itself removes a key: hooks, events, statistics, and frees it. */
-void db_drop(struct db *, struct entry *, const struct table_at *, enum notify_class why);
+void db_drop(struct db *, struct entry *, const struct key_at *, enum notify_class why);
 void db_count_expire(struct db *, msec_t old, msec_t new);
 /* Sets a key: whatever was there is replaced. The heart of all ks_set_* and ks_replace_object. */
 struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, unsigned flags,
@@ -95,10 +135,11 @@ struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, 
 void value_free(struct keyspace *, struct entry *, enum ks_del);     /* what the entry points to */
 void entry_free_all(struct keyspace *, struct entry *, enum ks_del); /* and the entry */
 void lazyfree_db(struct db *);        /* takes the keys away, empties the database */
+void lazyfree_table(struct keyspace *, struct table *); /* takes the keys away, leaves it empty */
 void lazyfree_all(struct keyspace *); /* finishes everything now */
 
 /* ---- evict.c ---- */
-static inline uint64_t entry_hash(const struct entry *e)
+static inline uint64_t entry_hash(const struct db *db, const struct entry *e)
 {
-    return hash_bytes(key_of(e));
+    return db_hash(db, key_of(e));
 }

@@ -40,6 +40,8 @@ void ks_free(struct keyspace *ks)
     for (int i = 0; i < ks->databases; i++)
         lazyfree_db(&ks->dbs[i]);
     lazyfree_all(ks);
+    for (int i = 0; i < ks->databases; i++)
+        slots_free(ks->dbs[i].slots);
     mem_free(ks);
 }
 
@@ -126,7 +128,15 @@ void db_count_expire(struct db *db, msec_t old, msec_t new)
 struct entry *db_add(struct db *db, uint64_t hash, struct entry *e)
 {
     msec_t expire = expiry_get(e);
-    table_insert(&db->table, &entry_kind, hash, e, due_of(expire));
+    if (__builtin_expect(db->slots != NULL, 0)) {
+        struct slot *s = slots_make(db->slots, ks_hash_slot(hash));
+        table_insert(&s->table, &entry_kind, hash << (64 - SLOT_HASH_BITS), e, due_of(expire));
+        slots_counted(db->slots, s, 1);
+        if (expire != NO_EXPIRE)
+            slots_note_due(db->slots, s);
+    } else {
+        table_insert(&db->table, &entry_kind, hash, e, due_of(expire));
+    }
     if (expire != NO_EXPIRE)
         db_count_expire(db, NO_EXPIRE, expire);
     if (__builtin_expect(db->ks->config->notify_flags & NOTIFY_NEW, 0))
@@ -134,13 +144,29 @@ struct entry *db_add(struct db *db, uint64_t hash, struct entry *e)
     return e;
 }
 
-void db_take_out(struct db *db, struct entry *e, const struct table_at *at)
+void db_take_out(struct db *db, struct entry *e, const struct key_at *at)
 {
-    table_remove(&db->table, &entry_kind, at);
+    if (__builtin_expect(db->slots != NULL, 0))
+        slots_counted(db->slots, (const struct slot *)at->table, -1);
+    table_remove(at->table, &entry_kind, &at->in);
     db_count_expire(db, expiry_get(e), NO_EXPIRE);
 }
 
-void db_drop(struct db *db, struct entry *e, const struct table_at *at, enum notify_class why)
+struct key_at db_locate(const struct db *db, const struct entry *e)
+{
+    uint64_t hash = entry_hash(db, e);
+    struct table *t = db_table(db, &hash);
+    return (struct key_at){ t, table_locate(t, hash, e) };
+}
+
+void db_replace(struct db *db, const struct key_at *at, struct entry *e, msec_t expire)
+{
+    table_replace(at->table, &at->in, e, due_of(expire));
+    if (__builtin_expect(db->slots != NULL, 0) && expire != NO_EXPIRE)
+        slots_note_due(db->slots, (struct slot *)at->table);
+}
+
+void db_drop(struct db *db, struct entry *e, const struct key_at *at, enum notify_class why)
 {
     struct keyspace *ks = db->ks;
     struct bytes key = key_of(e);
@@ -159,7 +185,7 @@ void db_drop(struct db *db, struct entry *e, const struct table_at *at, enum not
 }
 
 __attribute__((noinline)) bool db_expire_if_due(struct db *db, struct entry *e,
-                                                const struct table_at *at)
+                                                const struct key_at *at)
 {
     const struct keyspace *ks = db->ks;
     if (!entry_is_expired(e, ks->now) || ks->expire_blind)
@@ -178,16 +204,16 @@ bool ks_is_expired(const struct keyspace *ks, const struct entry *e)
 
 /* The key as everybody may see it; nothing counted, nothing touched. */
 static inline __attribute__((always_inline)) struct entry *
-find_visible(struct db *db, struct bytes key, struct table_at *ret_at)
+find_visible(struct db *db, struct bytes key, struct key_at *ret_at)
 {
-    struct entry *e = db_find(db, hash_bytes(key), key, ret_at);
+    struct entry *e = db_find(db, db_hash(db, key), key, ret_at);
     if (e && __builtin_expect(e->head & HEAD_EXPIRES, 0) && db_expire_if_due(db, e, ret_at))
         return NULL;
     return e;
 }
 
 struct entry *db_find_present(struct db *db, uint64_t hash, struct bytes key,
-                              struct table_at *ret_at)
+                              struct key_at *ret_at)
 {
     struct entry *e = db_find(db, hash, key, ret_at);
     if (e && e->head & HEAD_EXPIRES && db_expire_if_due(db, e, ret_at) && !db->ks->expire_passive)
@@ -205,10 +231,9 @@ static __attribute__((noinline)) void count_miss(struct db *db, struct bytes key
 
 struct entry *ks_find(struct db *db, struct bytes key, unsigned flags)
 {
-    struct table_at at;
-    struct entry *e = flags & KS_EXPIRED_TOO
-                          ? table_find(&db->table, &entry_kind, ks_hash(key), key, &at)
-                          : find_visible(db, key, &at);
+    struct key_at at;
+    struct entry *e =
+        flags & KS_EXPIRED_TOO ? db_find(db, db_hash(db, key), key, &at) : find_visible(db, key, &at);
     if (!e) {
         count_miss(db, key, flags);
         return NULL;
@@ -222,7 +247,7 @@ struct entry *ks_find(struct db *db, struct bytes key, unsigned flags)
 
 struct entry *ks_read(struct db *db, struct bytes key)
 {
-    struct table_at at;
+    struct key_at at;
     struct entry *e = find_visible(db, key, &at);
     if (__builtin_expect(!e, 0)) {
         count_miss(db, key, 0);
@@ -235,7 +260,7 @@ struct entry *ks_read(struct db *db, struct bytes key)
 
 struct entry *ks_write(struct db *db, struct bytes key)
 {
-    struct table_at at;
+    struct key_at at;
     struct entry *e = find_visible(db, key, &at);
     if (e)
         access_touch(db->ks, e);
@@ -244,28 +269,36 @@ struct entry *ks_write(struct db *db, struct bytes key)
 
 bool ks_exists(struct db *db, struct bytes key)
 {
-    struct table_at at;
+    struct key_at at;
     return find_visible(db, key, &at) != NULL;
 }
 
-uint64_t ks_hash(struct bytes key)
+uint64_t ks_hash(const struct db *db, struct bytes key)
 {
-    return hash_bytes(key);
+    return db_hash(db, key);
 }
 
 void ks_prefetch_place(const struct db *db, uint64_t hash)
 {
+    if (__builtin_expect(db->slots != NULL, 0)) {
+        const struct slot *slot = slots_at(db->slots, ks_hash_slot(hash));
+        table_fetch(slot); /* the directory is in it, but for a slot of many keys */
+        table_fetch(&slot->stats);
+        return;
+    }
     table_prefetch_place(&db->table, hash);
 }
 
 void ks_prefetch_bucket(const struct db *db, uint64_t hash)
 {
-    table_prefetch_bucket(&db->table, hash);
+    const struct table *t = db_table(db, &hash);
+    table_prefetch_bucket(t, hash);
 }
 
 void ks_prefetch_entry(const struct db *db, uint64_t hash)
 {
-    table_prefetch_item(&db->table, hash);
+    const struct table *t = db_table(db, &hash);
+    table_prefetch_item(t, hash);
 }
 
 /* ---- setting and deleting ---- */
@@ -274,8 +307,8 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
                      msec_t expire)
 {
     struct keyspace *ks = db->ks;
-    uint64_t hash = hash_bytes(key);
-    struct table_at at;
+    uint64_t hash = db_hash(db, key);
+    struct key_at at;
     struct entry *e = db_find_present(db, hash, key, &at);
     if (!e)
         return db_add(db, hash, entry_new(key, expire, v, access_new(ks)));
@@ -290,10 +323,10 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
             value_free(ks, e, how);
         entry_overwrite(e, expire, v, access);
         if (old != expire)
-            table_replace(&db->table, &at, e, due_of(expire));
+            db_replace(db, &at, e, expire);
     } else {
         struct entry *new = entry_new(key, expire, v, access);
-        table_replace(&db->table, &at, new, due_of(expire));
+        db_replace(db, &at, new, expire);
         entry_free_all(ks, e, how);
         e = new;
     }
@@ -306,7 +339,7 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
  * yet to come. */
 static void make_way(struct db *db, uint64_t hash, struct bytes key)
 {
-    struct table_at at;
+    struct key_at at;
     struct entry *hidden = db_find_present(db, hash, key, &at);
     if (!hidden)
         return;
@@ -327,7 +360,7 @@ struct entry *ks_add_object(struct db *db, struct bytes key, enum value_type typ
                             enum value_encoding encoding, void *take)
 {
     struct entry_value v = object_value(type, encoding, take);
-    uint64_t hash = hash_bytes(key);
+    uint64_t hash = db_hash(db, key);
     make_way(db, hash, key);
     return db_add(db, hash, entry_new(key, NO_EXPIRE, &v, access_new(db->ks)));
 }
@@ -341,8 +374,8 @@ struct entry *ks_replace_object(struct db *db, struct bytes key, enum value_type
 
 bool ks_delete(struct db *db, struct bytes key, enum ks_del how)
 {
-    struct table_at at;
-    struct entry *e = db_find_present(db, hash_bytes(key), key, &at);
+    struct key_at at;
+    struct entry *e = db_find_present(db, db_hash(db, key), key, &at);
     if (!e)
         return false;
     db_take_out(db, e, &at);
@@ -352,10 +385,10 @@ bool ks_delete(struct db *db, struct bytes key, enum ks_del how)
 
 struct entry *ks_move(struct db *from, struct bytes key, struct db *to, struct bytes to_key)
 {
-    uint64_t to_hash = hash_bytes(to_key);
+    uint64_t to_hash = db_hash(to, to_key);
     make_way(to, to_hash, to_key);
-    struct table_at at;
-    struct entry *e = db_find_present(from, hash_bytes(key), key, &at);
+    struct key_at at;
+    struct entry *e = db_find_present(from, db_hash(from, key), key, &at);
     ASSERT(e);
     bool rename = !bytes_eq(key, to_key);
     db_take_out(from, e, &at);
@@ -366,10 +399,10 @@ struct entry *ks_move(struct db *from, struct bytes key, struct db *to, struct b
 
 struct entry *ks_copy(struct db *from, struct bytes key, struct db *to, struct bytes to_key)
 {
-    uint64_t to_hash = hash_bytes(to_key);
+    uint64_t to_hash = db_hash(to, to_key);
     make_way(to, to_hash, to_key);
-    struct table_at at;
-    const struct entry *e = db_find_present(from, hash_bytes(key), key, &at);
+    struct key_at at;
+    const struct entry *e = db_find_present(from, db_hash(from, key), key, &at);
     ASSERT(e);
     unsigned form = head_form(e);
     const uint8_t *value = value_at(e);
@@ -392,9 +425,9 @@ struct entry *ks_set_expire(struct db *db, struct entry *e, msec_t at)
     msec_t old = expiry_get(e);
     if (old == at)
         return e;
-    struct table_at place = table_locate(&db->table, entry_hash(e), e);
+    struct key_at place = db_locate(db, e);
     e = entry_with_expire(e, at);
-    table_replace(&db->table, &place, e, due_of(at));
+    db_replace(db, &place, e, at);
     db_count_expire(db, old, at);
     return e;
 }

@@ -84,6 +84,8 @@ struct ks_stats {
 
 struct keyspace *ks_new(int databases, const struct ks_config *borrowed, const struct ks_hooks *copied);
 void ks_free(struct keyspace *);
+/* Keeps the keys of all databases by hash slot from now on (cluster mode). Only before the first key. */
+void ks_keep_by_slot(struct keyspace *);
 struct db *ks_db(struct keyspace *, int id);  /* 0 <= id < databases, asserted */
 int ks_databases(const struct keyspace *);
 struct ks_stats *ks_stats(struct keyspace *);
@@ -137,7 +139,7 @@ struct entry *ks_find(struct db *, struct bytes key, unsigned flags); /* the sam
 bool ks_exists(struct db *, struct bytes key);
 /* Prefetch for a batch of commands: first the directory's word, then the bucket line, last the entry line. Never fault,
  * change nothing. */
-uint64_t ks_hash(struct bytes key);
+uint64_t ks_hash(const struct db *, struct bytes key); /* kept by slot: ks_hash_slot of it is the key's */
 void ks_prefetch_place(const struct db *, uint64_t hash);
 void ks_prefetch_bucket(const struct db *, uint64_t hash);
 void ks_prefetch_entry(const struct db *, uint64_t hash);
@@ -192,6 +194,24 @@ void db_reserve(struct db *, uint64_t keys);  /* presizes the table (bulk loadin
  * Calls `visit` for each entry of at least one bucket; `visit` must not add or remove. Returns the next cursor, 0 =
  * done. */
 uint64_t db_scan(struct db *, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx);
+
+/* ---- by hash slot: only after ks_keep_by_slot ---- */
+/* What was done with the keys of a slot. Counted by the node; lives with the slot's keys and beyond. */
+struct ks_slot_stats {
+    uint64_t reads, writes; /* commands */
+    uint64_t bytes_in, bytes_out, cpu_ns;
+    uint64_t memory; /* of the keys and their values, bytes */
+};
+static inline unsigned ks_hash_slot(uint64_t hash)
+{
+    return (unsigned)(hash >> 50);
+}
+uint64_t db_slot_size(const struct db *, unsigned slot);
+struct ks_slot_stats *db_slot_stats(struct db *, unsigned slot);
+/* As db_scan, of one slot. */
+uint64_t db_scan_slot(struct db *, unsigned slot, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx);
+/* Removes all keys of a slot: hooks and "del" events for each, then the memory lazily. Returns how many. */
+uint64_t db_drop_slot(struct db *, unsigned slot);
 
 /* ---- background work, bounded by time ---- */
 /* Removes expired keys that are due; returns the time (ms) at which the next one may be due (INT64_MAX none).

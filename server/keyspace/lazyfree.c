@@ -12,7 +12,8 @@
 struct garbage {
     struct garbage *next;
     uint64_t counted; /* objects that are in garbage_pending for it */
-    void *object;     /* a collection, else the table */
+    void *object;     /* a collection; else `slots`, else `table` */
+    struct slots *slots;
     enum value_type type;
     enum value_encoding encoding;
     struct table table;
@@ -69,14 +70,30 @@ void entry_free_all(struct keyspace *ks, struct entry *e, enum ks_del how)
     entry_free(e);
 }
 
+void lazyfree_table(struct keyspace *ks, struct table *t)
+{
+    struct garbage *g = mem_alloc(sizeof *g);
+    *g = (struct garbage){ .counted = t->count };
+    table_init(&g->table);
+    table_swap(&g->table, t);
+    queue(ks, g);
+}
+
 void lazyfree_db(struct db *db)
 {
-    if (db->table.count) {
-        struct garbage *g = mem_alloc(sizeof *g);
-        *g = (struct garbage){ .counted = db->table.count };
-        table_init(&g->table);
-        table_swap(&g->table, &db->table);
-        queue(db->ks, g);
+    if (db->slots) {
+        struct slots *old = db->slots;
+        db->slots = slots_new();
+        slots_copy_stats(db->slots, old);
+        if (old->count == 0) {
+            slots_free(old);
+        } else {
+            struct garbage *g = mem_alloc(sizeof *g);
+            *g = (struct garbage){ .counted = old->count, .slots = old };
+            queue(db->ks, g);
+        }
+    } else if (db->table.count) {
+        lazyfree_table(db->ks, &db->table);
     } else {
         table_done(&db->table);
     }
@@ -108,6 +125,13 @@ static void count_freed(struct keyspace *ks, struct garbage *g, uint64_t n)
 /* Frees a slice of it; true when it is gone. */
 static bool garbage_step(struct keyspace *ks, struct garbage *g)
 {
+    if (g->slots) {
+        bool done = slots_clear_some(g->slots, &g->pos, give_entry, ks);
+        count_freed(ks, g, g->counted - g->slots->count);
+        if (done)
+            slots_free(g->slots);
+        return done;
+    }
     if (!g->object) {
         bool done = table_clear_some(&g->table, &g->pos, give_entry, ks);
         count_freed(ks, g, g->counted - g->table.count);

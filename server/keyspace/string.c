@@ -76,8 +76,8 @@ static struct entry *extend_blob(struct entry *e, size_t n, char **ret_p)
 
 struct entry *ks_string_extend(struct db *db, struct bytes key, size_t n, char **ret_p)
 {
-    struct table_at at;
-    struct entry *e = db_find_present(db, hash_bytes(key), key, &at);
+    struct key_at at;
+    struct entry *e = db_find_present(db, db_hash(db, key), key, &at);
     ASSERT(!e || head_type(e) == TYPE_STRING);
     if (e && entry_blob(e))
         return extend_blob(e, n, ret_p);

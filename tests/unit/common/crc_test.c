@@ -15,6 +15,28 @@ Test(crc, check_values)
     cr_assert_eq(crc64(0, BYTES("")), 0);
 }
 
+static uint16_t crc16_by_bits(struct bytes s)
+{
+    unsigned crc = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        crc ^= (unsigned)(unsigned char)s.p[i] << 8;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
+    }
+    return (uint16_t)crc;
+}
+
+Test(crc, sixteen_bits_are_the_same_as_bit_by_bit_at_every_length)
+{
+    char data[100];
+    struct prng r;
+    prng_init(&r, 2);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)prng_u64(&r);
+    for (size_t n = 0; n <= sizeof data; n++)
+        cr_assert_eq(crc16(bytes_of(data, n)), crc16_by_bits(bytes_of(data, n)), "%zu", n);
+}
+
 static uint64_t crc64_by_bits(struct bytes s)
 {
     uint64_t crc = 0;

@@ -292,6 +292,7 @@ Test(keyspace, swapping_exchanges_contents_and_keeps_numbers)
 Test(keyspace, flushing_empties_one_database)
 {
     char text[24];
+    size_t empty = db_table_bytes(fx.db);
     for (uint64_t i = 0; i < 5000; i++)
         ks_set_string(fx.db, number_key(text, i), BYTES("v"), 0, i % 2 ? START + 5 : NO_EXPIRE);
     ks_set_string(ks_db(fx.ks, 1), BYTES("b"), BYTES("2"), 0, NO_EXPIRE);
@@ -300,7 +301,7 @@ Test(keyspace, flushing_empties_one_database)
     cr_expect_eq(db_size(fx.db), 0);
     cr_expect_eq(db_volatile(fx.db), 0);
     cr_expect_eq(db_avg_ttl(fx.db), 0);
-    cr_expect_eq(db_table_bytes(fx.db), 0);
+    cr_expect_leq(db_table_bytes(fx.db), empty);
     cr_expect_eq(db_size(ks_db(fx.ks, 1)), 1);
     set("k", "works again");
     cr_expect(get("k"));
@@ -384,6 +385,11 @@ Test(keyspace, the_lfu_counter_grows_slowly_and_decays)
 /* ---- memory ---- */
 
 /* mem_used per key with its share of the table; ceilings, raised only on purpose. */
+#ifdef BY_SLOT
+#define SLOTS_SHARE 9.0 /* 16384 slots with 61 keys each, and their counters */
+#else
+#define SLOTS_SHARE 0
+#endif
 Test(keyspace, a_key_costs_what_is_planned)
 {
     static const struct {
@@ -404,7 +410,7 @@ Test(keyspace, a_key_costs_what_is_planned)
                           cases[c].expire == NO_EXPIRE ? NO_EXPIRE
                                                        : cases[c].expire + (msec_t)i * 10);
         double per_key = (double)(mem_used() - before) / (double)keys;
-        cr_expect_leq(per_key, cases[c].ceiling, "case %zu: %f", c, per_key);
+        cr_expect_leq(per_key, cases[c].ceiling + SLOTS_SHARE, "case %zu: %f", c, per_key);
         ks_flush_db(fx.db, KS_DEL_SYNC);
         cr_expect_eq(mem_used(), before);
     }

@@ -80,6 +80,7 @@ Test(lazyfree, nothing_is_lost_when_the_keyspace_ends_first)
     setup();
 }
 
+#ifndef BY_SLOT /* by slot nothing is reserved */
 Test(lazyfree, housekeeping_returns_memory_of_a_table_reserved_in_vain)
 {
     db_reserve(fx.db, 1000000);
@@ -91,3 +92,4 @@ Test(lazyfree, housekeeping_returns_memory_of_a_table_reserved_in_vain)
     cr_expect_leq(db_table_bytes(fx.db), 1000);
     cr_expect(get("k"));
 }
+#endif
