@@ -244,7 +244,7 @@ struct writer *client_writer(struct client *c)
 
 struct writer *client_push_writer(struct client *c)
 {
-    if (!c->conn || (c->flags & CLIENT_CLOSE_ASAP))
+    if (!c->conn || client_is_closing(c)) /* nothing comes behind the last reply */
         return io_null_writer(node_io(c->node), c->resp);
     if (!(c->flags & CLIENT_PROTECTED))
         return conn_writer(c->conn, c->resp);

@@ -78,17 +78,35 @@ static int spec_range(const struct key_spec *s, int begin, int argc, struct key_
     return 0;
 }
 
+/* The number of keys as Redis' helpers read it, which is as C's atoi does: spaces before and anything behind the
+ * digits, and the upper half of the number, are not looked at. The command itself is stricter. */
+static int count_of_keys(struct bytes s)
+{
+    size_t i = 0;
+    while (i < s.n && (s.p[i] == ' ' || (s.p[i] >= '\t' && s.p[i] <= '\r')))
+        i++;
+    bool negative = i < s.n && s.p[i] == '-';
+    if (i < s.n && (s.p[i] == '-' || s.p[i] == '+'))
+        i++;
+    int64_t v = 0;
+    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
+        int digit = s.p[i] - '0';
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, negative ? -digit : digit, &v))
+            return 0; /* saturated: -1 or 0, no number of keys either way */
+    }
+    return (int)v;
+}
+
 static int spec_keynum(const struct key_spec *s, int begin, const struct bytes *argv, int argc,
                        struct key_refs *k)
 {
-    int64_t count;
     int first = begin + s->first;
-    if (begin + s->count_at >= argc || !num_parse_i64(argv[begin + s->count_at], &count) ||
-        count < 1)
+    if (begin + s->count_at >= argc || first >= argc)
         return -EINVAL;
-    if (first >= argc || count > (argc - 1 - first) / s->step + 1)
+    int count = count_of_keys(argv[begin + s->count_at]);
+    if (count < 1 || count > (argc - 1 - first) / s->step + 1)
         return -EINVAL;
-    refs_add(k, first, first + ((int)count - 1) * s->step, s->step, s->flags);
+    refs_add(k, first, first + (count - 1) * s->step, s->step, s->flags);
     return 0;
 }
 

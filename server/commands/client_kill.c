@@ -130,7 +130,7 @@ static bool list_ids(struct call *c, struct buf *out)
 {
     for (int i = 3; i < c->argc; i++) {
         int64_t id;
-        if (!num_parse_i64(c->argv[i], &id) || id < 1) {
+        if (!num_parse_i64(c->argv[i], &id)) {
             reply_error(c, "ERR Invalid client ID");
             return false;
         }

@@ -1,9 +1,11 @@
 /* CLIENT TRACKING, CACHING, GETREDIR, TRACKINGINFO. The machinery is server/tracking.c. */
 #include "server/commands/client_cmd.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "common/arena.h"
+#include "common/assert.h"
 #include "common/num.h"
 #include "server/node.h"
 #include "server/tracking.h"
@@ -57,14 +59,6 @@ static bool overlap(struct bytes a, struct bytes b)
     return memcmp(a.p, b.p, n) == 0;
 }
 
-static bool refuse_overlap(struct call *c, struct bytes a, const char *what, struct bytes b)
-{
-    resp_errorf(c->w,
-                "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
-                (int)a.n, a.p, what, (int)b.n, b.p);
-    return false;
-}
-
 struct candidate {
     struct bytes text;
     int place; /* among those given; -1: the client has it already */
@@ -77,42 +71,45 @@ static int by_text(const void *a, const void *b)
     return order ? order : (x->place > y->place) - (x->place < y->place);
 }
 
-/* In the order in which they were given; the client's own is the second. */
-static bool refuse_pair(struct call *c, const struct candidate *a, const struct candidate *b)
-{
-    const struct candidate *first = a->place >= 0 && (b->place < 0 || a->place < b->place) ? a : b;
-    const struct candidate *other = first == a ? b : a;
-    return refuse_overlap(c, first->text, other->place < 0 ? "an existing" : "another provided", other->text);
-}
+/* What the texts above one in the stack of beginnings are, itself included. */
+struct beginning {
+    const struct candidate *last;
+    bool has;  /* one of them is the client's already */
+    int first; /* the least place of those given; INT_MAX: none */
+};
 
-/* There is an overlap: names the first in the order in which the prefixes were given, what the client has before the
- * others, as long as they are few; else the pair that was found. */
-static bool refuse_first(struct call *c, const struct request *r, const struct candidate *a, const struct candidate *b)
+/* The place of the first prefix given that overlaps with what the client has or with one given later; INT_MAX: none
+ * does. Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is
+ * all that has to be looked at, however many prefixes there are. */
+static int first_overlapping(struct arena *arena, const struct candidate *all, size_t n)
 {
-    enum { FEW = 100 };
-    const struct client_tracking *t = c->client->tracking;
-    if (r->prefixes_n > FEW || (t && t->prefixes.links_n > FEW))
-        return refuse_pair(c, a, b);
-    for (int i = 0; i < r->prefixes_n; i++) {
-        struct bytes p = r->prefixes[i];
-        if (t)
-            LIST_EACH(&t->prefixes.links, node) {
-                struct bytes has = relation_text(LIST_ITEM(node, struct relation_link, in_side)->name);
-                if (overlap(p, has) && !bytes_eq(p, has))
-                    return refuse_overlap(c, p, "an existing", has);
-            }
-        for (int k = i + 1; k < r->prefixes_n; k++)
-            if (overlap(p, r->prefixes[k]))
-                return refuse_overlap(c, p, "another provided", r->prefixes[k]);
+    struct beginning *stack = arena_array(arena, n, sizeof(*stack));
+    size_t depth = 0;
+    int found = INT_MAX;
+    for (size_t i = 0; i < n; i++) {
+        while (depth && !overlap(stack[depth - 1].last->text, all[i].text))
+            depth--;
+        struct beginning b = depth ? stack[depth - 1] : (struct beginning){ .first = INT_MAX };
+        int place = all[i].place;
+        if (b.first < found)
+            found = b.first;
+        if (place >= 0 && place < found && (b.has || b.first < INT_MAX))
+            found = place;
+        b.last = &all[i];
+        b.has |= place < 0;
+        if (place >= 0 && place < b.first)
+            b.first = place;
+        stack[depth++] = b;
     }
-    return refuse_pair(c, a, b);
+    return found;
 }
 
-/* Sorted, a text comes right before those that begin with it. So a stack of the beginnings of the current text is all
- * that has to be looked at, however many prefixes there are. Giving again what the client has is fine. */
+/* False after an error reply: prefixes of a client may not overlap, and what it has already it may not give again. */
 static bool prefixes_fit(struct call *c, const struct request *r)
 {
     const struct client_tracking *t = c->client->tracking;
+    if (r->prefixes_n == 0)
+        return true;
     size_t n = 0, most = (size_t)r->prefixes_n + (t ? t->prefixes.links_n : 0);
     struct candidate *all = arena_array(c->arena, most, sizeof(*all));
     if (t)
@@ -120,23 +117,28 @@ static bool prefixes_fit(struct call *c, const struct request *r)
             all[n++] = (struct candidate){ relation_text(LIST_ITEM(node, struct relation_link, in_side)->name), -1 };
     for (int i = 0; i < r->prefixes_n; i++)
         all[n++] = (struct candidate){ r->prefixes[i], i };
-    if (n)
-        qsort(all, n, sizeof(*all), by_text);
-    const struct candidate **begins = arena_array(c->arena, most, sizeof(*begins));
-    size_t depth = 0;
-    for (size_t i = 0; i < n; i++) {
-        const struct candidate *b = &all[i];
-        while (depth && !overlap(begins[depth - 1]->text, b->text))
-            depth--;
-        size_t at = depth;
-        if (at && begins[at - 1]->place < 0 && bytes_eq(begins[at - 1]->text, b->text))
-            at--; /* given again */
-        const struct candidate *a = at ? begins[at - 1] : NULL;
-        if (a && (a->place >= 0 || b->place >= 0))
-            return refuse_first(c, r, a, b);
-        begins[depth++] = b;
-    }
-    return true;
+    qsort(all, n, sizeof(*all), by_text);
+    int place = first_overlapping(c->arena, all, n);
+    if (place == INT_MAX)
+        return true;
+    /* Named with it: the first of the client's in the order of their bytes, else the first given later. */
+    struct bytes p = r->prefixes[place], other = BYTES("");
+    const char *what = NULL;
+    for (size_t i = 0; i < n && !what; i++)
+        if (all[i].place < 0 && overlap(p, all[i].text)) {
+            what = "an existing";
+            other = all[i].text;
+        }
+    for (int i = place + 1; i < r->prefixes_n && !what; i++)
+        if (overlap(p, r->prefixes[i])) {
+            what = "another provided";
+            other = r->prefixes[i];
+        }
+    ASSERT(what);
+    resp_errorf(c->w,
+                "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not overlap.",
+                (int)p.n, p.p, what, (int)other.n, other.p);
+    return false;
 }
 
 /* Whether the options go together, and with what is on already. False after an error reply. */

@@ -151,6 +151,9 @@ def _same_directives(args, a, b):
     else:
         x = {k[1]: v for k, v in zip(a[1][::2], a[1][1::2])}
         y = {k[1]: v for k, v in zip(b[1][::2], b[1][1::2])}
+    for own in (b"dir", b"port"):     # where this server was started
+        x.pop(own, None)
+        y.pop(own, None)
     wild = any(c in arg for arg in args[2:] for c in b"*?[")
     return (wild or set(x) == set(y)) and all(x[k] == y[k] for k in set(x) & set(y))
 

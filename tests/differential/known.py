@@ -126,9 +126,12 @@ RULES = [
          REDIS,
          lambda a, r, v: _name(a) in (b"READONLY", b"READWRITE") and
          _says(r, "cluster support disabled")),
-    Rule("a zero byte in a client's name", EITHER,
-         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"CLIENT SETINFO",
-         b"HELLO")),
+    Rule("a zero byte in the name of a client or its library: Valkey checks what is before it; "
+         "Ouro refuses it as 7.0 does (see DELIBERATE)", REDIS,
+         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"HELLO"),
+         parts=True),
+    Rule("the same, and SETINFO is of 7.2", NEITHER,
+         lambda a, r, v: b"\0" in b"".join(a) and _name(a) == b"CLIENT SETINFO"),
     Rule("CLIENT NO-TOUCH and CLIENT SETINFO are of 7.2", VALKEY,
          lambda a, r, v: _name(a) in (b"CLIENT NO-TOUCH", b"CLIENT SETINFO") and
          _says(r, "unknown subcommand")),
@@ -146,13 +149,16 @@ RULES = [
          lambda a, r, v: _says(v, "NOGROUP No such key") or
          _says(r, "UNBLOCKED the stream key no longer exists")),
     Rule("CLIENT LIST ID with what is no id: Valkey's parser differs", REDIS,
-         lambda a, r, v: _name(a) == b"CLIENT LIST" and _says(r, "Invalid client ID")),
+         lambda a, r, v: _name(a) == b"CLIENT LIST" and
+         (_says(r, "Invalid client ID") or _says(v, "client-id should be greater"))),
     Rule("a HELLO that fails has no effect since 7.2, and looks at all options before it "
          "authenticates", VALKEY,
          lambda a, r, v: a[0].upper() == b"HELLO" or _name(a) == b"CLIENT GETNAME"),
     Rule("maxmemory-samples has a maximum in Valkey", REDIS,
          lambda a, r, v: _name(a) in (b"CONFIG SET", b"CONFIG GET") and
          b"maxmemory-samples" in b" ".join(a).lower()),
+    Rule("Valkey has other defaults: lazy freeing, the backlog's size, syslog-ident", REDIS,
+         lambda a, r, v: _name(a) == b"CONFIG GET" and any(b"*" in x for x in a[2:])),
     Rule("the log level `nothing` is of 7.2", VALKEY,
          lambda a, r, v: _name(a) == b"CONFIG SET" and _says(v, "warning, nothing")),
     Rule("dynamic-hz is gone in Valkey, repl-diskless-load has one more value there", REDIS,
@@ -205,7 +211,11 @@ def _last_word(raw):
 
 # Where Ouro differs on purpose from every Redis: (why, when(args, reply)). Each is a decision, not
 # an accident.
-DELIBERATE = []
+DELIBERATE = [
+    ("a zero byte in a name is refused: it would be cut in CLIENT LIST",
+     lambda args, ours: b"\0" in b"".join(args) and b"cannot contain spaces" in ours and
+     _name(args) in (b"CLIENT SETNAME", b"CLIENT SETINFO", b"HELLO")),
+]
 
 
 def is_deliberate(args, ours):

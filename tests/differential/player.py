@@ -11,6 +11,7 @@ import select
 import time
 
 import canon
+import known
 import resp
 from gen import session_groups
 from gen.sequence import BLOCK, RESTORE_LIMITS, RESTORE_LIMITS_72, SLEEP
@@ -366,7 +367,7 @@ def _sort_pattern_messages(frames):
     """One message that matches several patterns of a client comes once for each, in no order;
     and so do the invalidations of one command for several prefixes."""
     out = []
-    for raw in frames:
+    for raw in map(_sort_keys, frames):
         out.append(raw)
         kind = next((k for k in (b"\r\npmessage\r\n", b"\r\ninvalidate\r\n") if k in raw[:24]),
                     None)
@@ -378,6 +379,14 @@ def _sort_pattern_messages(frames):
                 out[at - 1], out[at] = out[at], out[at - 1]
                 at -= 1
     return out
+
+
+def _sort_keys(raw):
+    """The keys of one invalidation come in no order."""
+    if b"\r\ninvalidate\r\n*" not in raw[:24]:
+        return raw
+    head, keys = resp.parse(raw)[0][1]
+    return b">2\r\n" + known.unparse(head) + known.unparse((keys[0], sorted(keys[1])))
 
 
 def _message_of(raw):

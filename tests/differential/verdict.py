@@ -83,7 +83,7 @@ class Judge:
             return None
         if known.is_deliberate(m.args, ours):
             return None
-        if len(oracles) == 1 and self._as_the_other_would(m.args, replies, oracles[0]):
+        if len(oracles) == 1 and self._as_the_other_would(m, replies, oracles[0]):
             if b"+QUEUED\r\n" in (ours, replies[oracles[0]]):
                 self.retired.add(oracles[0])      # its transaction is another one now
             return None
@@ -91,15 +91,16 @@ class Judge:
                        if len(oracles) == 2 else
                        "the other oracle parted from 7.2 earlier in this sequence")
 
-    def _as_the_other_would(self, args, replies, left):
+    def _as_the_other_would(self, m, replies, left):
         """One oracle is retired: does a rule say that it would have been right with what Ouro
-        says?"""
+        says? Of an EXEC: for each part that differs."""
         ours = replies["ouro"]
-        if left == "redis70":
-            rule, right = known.find(args, replies[left], ours), known.VALKEY
-        else:
-            rule, right = known.find(args, ours, replies[left]), known.REDIS
-        return rule is not None and rule.truth in (right, known.EITHER, known.NEITHER)
+        pair = (replies[left], ours) if left == "redis70" else (ours, replies[left])
+        right = known.VALKEY if left == "redis70" else known.REDIS
+        rule = known.find(m.args, *pair)
+        rules = [rule] if rule is not None or not m.queued else known.find_in_exec(m.queued, *pair)
+        return rules is not None and rules != [None] and all(
+            r is None or r.truth in (right, known.EITHER, known.NEITHER) for r in rules)
 
     def _oracles_differ(self, m, replies, redis, valkey, ours):
         rule = known.find(m.args, redis, valkey)

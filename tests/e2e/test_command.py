@@ -224,6 +224,9 @@ def test_help_and_unknown_subcommands(raw):
     ("eval s 2 a b c", {"a": "RW access update", "b": "RW access update"}),
     ("eval s 0 a", {}),
     ("eval s 5 a", {}),
+    ("lmpop +1 a b left", {"a": "RW access delete"}),
+    ("lmpop 1x a b left", {"a": "RW access delete"}),
+    ("lmpop 4294967297 a b left", {"a": "RW access delete"}),
     ("xread count 1 streams a b 0 0", {"a": "RO access", "b": "RO access"}),
     ("georadius a 1 1 1 km storedist d", {"a": "RO access", "d": "OW update"}),
     ("migrate h 1 '' 0 10 auth keys keys a b", {"a": "RW access delete", "b": "RW access delete"}),
@@ -253,6 +256,8 @@ def test_keys_of_a_command(both, listed, request_line, keys):
     ("object encoding", "ERR Invalid number of arguments specified for command"),
     ("zunionstore d 3 a b", "ERR Invalid arguments specified for command"),
     ("zunionstore d x a b", "ERR Invalid arguments specified for command"),
+    ("lmpop 9223372036854775808 a left", "ERR Invalid arguments specified for command"),
+    ("lmpop -9223372036854775808 a left", "ERR Invalid arguments specified for command"),
     ("xread block 0 streams", "ERR Invalid arguments specified for command"),
     ("migrate h 1 k 0 10 keys a", "ERR Invalid arguments specified for command"),
 ])
