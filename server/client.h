@@ -50,8 +50,9 @@ enum client_flags {
     CLIENT_PUBSUB = 1 << 19,     /* has subscriptions */
     CLIENT_HELD = 1 << 20,       /* input waits (blocked, paused): queued bytes stay in `query` */
     CLIENT_PROTECTED = 1 << 21,  /* executing right now; a close is deferred to the end of the command */
-    CLIENT_PAUSED = 1 << 22,     /* held by CLIENT PAUSE */
+    CLIENT_PAUSED = 1 << 22,     /* held by CLIENT PAUSE, or by a key that is under way (guard.h) */
     CLIENT_TRACKING_BROKEN = 1 << 23, /* its redirection target is gone */
+    CLIENT_STASHING = 1 << 24,   /* this run stashed a request of it: those behind must follow (stash_mark) */
 };
 
 struct client {
@@ -69,7 +70,7 @@ struct client {
     char *name;        /* CLIENT SETNAME or NULL */
     char *lib_name, *lib_ver; /* CLIENT SETINFO or NULL */
     struct list_node all;    /* in clients, oldest first */
-    struct list_node paused; /* in the list of clients that wait for CLIENT PAUSE to end */
+    struct list_node paused; /* in the list of clients that wait for CLIENT PAUSE to end, or for a guarded key */
     struct transaction *multi;
     struct watches *watches;
     struct subscriptions *subs;
@@ -88,7 +89,8 @@ struct client {
     struct list_node later;
     size_t stash_memory;       /* bytes */
     struct writer_buf *pushes; /* for client_push_writer while it runs; NULL: none */
-    struct kept *stash_first, *stash_last; /* requests that came while it was held */
+    struct kept *stash_first; /* requests that came while it was held */
+    struct kept *stash_mark;  /* the last that this run stashed: they go before what is in the stash */
     uint32_t user;             /* ACL user index; 0 = default */
 };
 
@@ -114,7 +116,7 @@ void client_close_after_reply(struct client *);
 void client_hold(struct client *, bool hold);   /* stop / resume running its input (blocked, paused) */
 void client_reset(struct client *);             /* RESET: back to the state of a new connection, still connected */
 bool client_is_closing(const struct client *);
-/* Keeps a request for when the client is released. */
+/* Keeps a request of the queue for when the client is released, before those that were not gathered yet. */
 void client_stash(struct client *, struct kept *take);
 void client_end_of_request(struct client *); /* SKIP flags, deferred close, output limit */
 int client_set_name(struct client *, struct bytes name); /* -EINVAL: contains spaces or special characters */

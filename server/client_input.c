@@ -174,12 +174,15 @@ void client_input_placed(struct client *c, size_t n)
 
 void client_stash(struct client *c, struct kept *k)
 {
-    if (c->stash_last)
-        c->stash_last->next = k;
-    else
-        c->stash_first = k;
-    c->stash_last = k;
+    struct kept **at = c->flags & CLIENT_STASHING ? &c->stash_mark->next : &c->stash_first;
+    k->next = *at;
+    *at = k;
     c->stash_memory += k->memory;
+    c->stash_mark = k;
+    if (c->gathered)
+        c->flags |= CLIENT_STASHING;
+    else
+        c->flags &= ~(unsigned)CLIENT_STASHING; /* it was the last of the queue */
 }
 
 static struct kept *unstash(struct client *c)
@@ -188,8 +191,7 @@ static struct kept *unstash(struct client *c)
     if (!k)
         return NULL;
     c->stash_first = k->next;
-    if (!c->stash_first)
-        c->stash_last = NULL;
+    k->next = NULL;
     c->stash_memory -= k->memory;
     return k;
 }

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "server/blocked.h"
 #include "server/gates.h"
+#include "server/guard.h"
 #include "server/latency.h"
 #include "server/monitor.h"
 #include "server/multi.h"
@@ -56,7 +57,9 @@ struct dispatch {
     struct call *current;
     enum pause_kind pause;
     msec_t pause_until; /* monotonic ms */
-    struct list paused; /* clients held by the pause, by `paused` */
+    struct list paused;  /* clients held by the pause, by `paused` */
+    struct list guarded; /* clients held by a key under way, by `paused` too */
+    struct guard *guard;
     /* parts that every call needs, fetched once */
     struct io *io;
     struct keyspace *ks;
@@ -75,6 +78,8 @@ struct dispatch *dispatch_new(struct node *node)
     d->node = node;
     arena_init(&d->arena);
     list_init(&d->paused);
+    list_init(&d->guarded);
+    d->guard = guard_new();
     d->io = node_io(node);
     d->ks = node_keyspace(node);
     d->stats = node_stats(node);
@@ -92,6 +97,7 @@ void dispatch_free(struct dispatch *d)
 {
     if (!d)
         return;
+    guard_free(d->guard);
     arena_done(&d->arena);
     mem_free(d);
 }
@@ -340,11 +346,20 @@ static bool pause_applies(struct dispatch *d, const struct request *r)
     return (r->cmd->row->flags & write) || (gate_is_exec(r->cmd) && multi_has_flags(r->client, write));
 }
 
-static void hold_for_pause(struct dispatch *d, struct client *client)
+static void hold(struct client *client, struct list *waiting)
 {
     client_hold(client, true);
     client->flags |= CLIENT_PAUSED;
-    list_push_back(&d->paused, &client->paused);
+    list_push_back(waiting, &client->paused);
+}
+
+static void let_go(struct list *waiting)
+{
+    while (!list_empty(waiting)) {
+        struct client *client = LIST_ITEM(list_pop_front(waiting), struct client, paused);
+        client->flags &= ~(unsigned)CLIENT_PAUSED;
+        client_hold(client, false);
+    }
 }
 
 /* A request that passed parsing, for a client that is alive: gates, queue of MULTI, call. */
@@ -382,9 +397,15 @@ static void step(struct dispatch *d, struct request *r)
         drop_blobs(r);
         return;
     }
-    if (!(client->flags & CLIENT_HELD) && pause_applies(d, r))
-        hold_for_pause(d, client);
-    if (client->flags & CLIENT_HELD) {
+    const unsigned stop = CLIENT_HELD | CLIENT_STASHING;
+    if (!(client->flags & stop)) {
+        if (__builtin_expect(pause_applies(d, r), 0))
+            hold(client, &d->paused);
+        else if (__builtin_expect(guard_keys(d->guard) > 0, 0) &&
+                 guard_stops(d->guard, client, r->cmd, (int)r->argc, r->argv))
+            hold(client, &d->guarded);
+    }
+    if (client->flags & stop) {
         client_stash(client, kept_new((int)r->argc, r->argv, r->blobs));
         return;
     }
@@ -442,11 +463,7 @@ void dispatch_unpause(struct dispatch *d)
 {
     d->pause = PAUSE_NONE;
     d->pause_until = 0;
-    while (!list_empty(&d->paused)) {
-        struct client *client = LIST_ITEM(list_pop_front(&d->paused), struct client, paused);
-        client->flags &= ~(unsigned)CLIENT_PAUSED;
-        client_hold(client, false);
-    }
+    let_go(&d->paused);
 }
 
 void dispatch_forget(struct dispatch *d, struct client *client)
@@ -465,6 +482,16 @@ enum pause_kind dispatch_paused(const struct dispatch *d)
 usec_t dispatch_deadline(const struct dispatch *d)
 {
     return d->pause == PAUSE_NONE ? INT64_MAX : d->pause_until * 1000;
+}
+
+struct guard *dispatch_guard(struct dispatch *d)
+{
+    return d->guard;
+}
+
+void dispatch_guard_released(struct dispatch *d)
+{
+    let_go(&d->guarded);
 }
 
 size_t call_bulk_max(const struct call *c)

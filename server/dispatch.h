@@ -37,6 +37,10 @@ void dispatch_retarget(struct dispatch *);
 void dispatch_freeze_time(struct dispatch *);
 void dispatch_thaw_time(struct dispatch *);
 
+/* ---- keys under way (guard.h) ---- */
+struct guard *dispatch_guard(struct dispatch *);
+void dispatch_guard_released(struct dispatch *); /* some are no longer: who waits asks again */
+
 /* ---- CLIENT PAUSE ---- */
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 void dispatch_pause(struct dispatch *, enum pause_kind, msec_t until /* monotonic ms */);

@@ -6,6 +6,7 @@
 #include "server/clients.h"
 #include "server/info.h"
 #include "server/latency.h"
+#include "server/migrate.h"
 #include "server/node.h"
 #include "server/pubsub.h"
 #include "server/stats.h"
@@ -67,8 +68,10 @@ void info_stats(struct node *n, struct buf *b)
     info_u64(b, "pubsub_channels", pubsub_count(node_pubsub(n), PUBSUB_CHANNEL));
     info_u64(b, "pubsub_patterns", pubsub_count(node_pubsub(n), PUBSUB_PATTERN));
     info_u64(b, "pubsubshard_channels", pubsub_count(node_pubsub(n), PUBSUB_SHARD));
-    ZEROS(b, "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
-          "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+    ZEROS(b, "latest_fork_usec", "total_forks");
+    info_u64(b, "migrate_cached_sockets", migrations_sockets(node_migrations(n)));
+    ZEROS(b, "slave_expires_tracked_keys", "active_defrag_hits",
+          "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
           "total_active_defrag_time", "current_active_defrag_time");
     info_u64(b, "tracking_total_keys", tracking_keys(node_tracking(n)));
     info_u64(b, "tracking_total_items", tracking_items(node_tracking(n)));

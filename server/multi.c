@@ -194,6 +194,16 @@ bool multi_has_flags(const struct client *c, unsigned flags)
     return c->multi && (c->multi->flags & flags);
 }
 
+bool multi_any(const struct client *c,
+               bool (*test)(void *ctx, const struct command_entry *, int argc, const struct bytes *argv), void *ctx)
+{
+    const struct transaction *t = c->multi;
+    for (int i = 0; t && i < t->n; i++)
+        if (test(ctx, t->queue[i].cmd, t->queue[i].request->argc, t->queue[i].request->argv))
+            return true;
+    return false;
+}
+
 static void run_queue(struct call *c)
 {
     struct client *client = c->client;

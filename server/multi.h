@@ -27,5 +27,8 @@ void multi_discard(struct client *); /* drops the queue and flags; does not unwa
 int multi_count(const struct client *); /* queued commands, -1 when not in MULTI (CLIENT LIST multi=) */
 size_t multi_memory(const struct client *);
 bool multi_has_flags(const struct client *, unsigned flags); /* any queued command has one of these */
+/* Whether `test` is true of any queued command. */
+bool multi_any(const struct client *,
+               bool (*test)(void *ctx, const struct command_entry *, int argc, const struct bytes *argv), void *ctx);
 /* Runs the queue; the reply is an array of replies. */
 void multi_exec(struct call *);

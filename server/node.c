@@ -20,8 +20,10 @@
 #include "server/client_input.h"
 #include "server/clients.h"
 #include "server/dispatch.h"
+#include "server/guard.h"
 #include "server/latency.h"
 #include "server/listeners.h"
+#include "server/migrate.h"
 #include "server/monitor.h"
 #include "server/multi.h"
 #include "server/propagate.h"
@@ -47,6 +49,7 @@ struct node {
     struct propagate *propagate;
     struct watch_table *watches;
     struct blocked *blocked;
+    struct migrations *migrations;
     char run_id[41], replid[41];
     msec_t start_ms;
     char **argv;
@@ -96,6 +99,9 @@ static void on_touched(void *ctx, struct db *db, struct bytes key)
     }
     if (__builtin_expect(blocked_clients(n->blocked) > 0, 0))
         blocked_key_touched(n->blocked, db, key);
+    struct guard *guard = dispatch_guard(n->dispatch);
+    if (__builtin_expect(guard_keys(guard) > 0, 0))
+        guard_touched(guard, key);
 }
 
 /* ---- upcalls of the loop ---- */
@@ -237,6 +243,7 @@ static usec_t before_wait(void *ctx)
         dispatch_unpause(n->dispatch);
     if (now >= blocked_deadline(n->blocked))
         blocked_time_out(n->blocked, io_now_wall(n->io) / 1000);
+    migrations_turn(n->migrations, now);
     usec_t due = dispatch_paused(n->dispatch) == PAUSE_NONE ? expire(n, now) : INT64_MAX;
     if (now >= n->next_cron)
         cron(n, now);
@@ -251,7 +258,7 @@ static usec_t before_wait(void *ctx)
     if (n->lazy_work && ks_lazyfree_pending(n->ks))
         return now;
     due = earlier(due, earlier(n->next_cron, dispatch_deadline(n->dispatch)));
-    return earlier(due, blocked_deadline(n->blocked));
+    return earlier(due, earlier(blocked_deadline(n->blocked), migrations_deadline(n->migrations)));
 }
 
 /* ---- life ---- */
@@ -311,6 +318,7 @@ static void make_parts(struct node *n)
     n->clients = clients_new(n);
     n->dispatch = dispatch_new(n);
     clients_attach_dispatch(n->clients, n->dispatch);
+    n->migrations = migrations_new(n);
 }
 
 int node_new(struct config *config, struct options *options, int argc, char **argv, struct node **ret_node)
@@ -349,6 +357,7 @@ void node_free(struct node *n)
         return;
     listeners_close(n->listeners);
     clients_free(n->clients);
+    migrations_free(n->migrations);
     dispatch_free(n->dispatch);
     blocked_free(n->blocked);
     watch_table_free(n->watches);
@@ -435,6 +444,7 @@ struct monitors *node_monitors(struct node *n) { return n->monitors; }
 struct propagate *node_propagate(struct node *n) { return n->propagate; }
 struct watch_table *node_watches(struct node *n) { return n->watches; }
 struct blocked *node_blocked(struct node *n) { return n->blocked; }
+struct migrations *node_migrations(struct node *n) { return n->migrations; }
 struct listeners *node_listeners(struct node *n) { return n->listeners; }
 const char *node_run_id(const struct node *n) { return n->run_id; }
 const char *node_replid(const struct node *n) { return n->replid; }

@@ -19,6 +19,7 @@ struct monitors;
 struct propagate;
 struct watch_table;
 struct blocked;
+struct migrations;
 struct dispatch;
 struct listeners;
 
@@ -50,6 +51,7 @@ struct monitors *node_monitors(struct node *);
 struct propagate *node_propagate(struct node *);
 struct watch_table *node_watches(struct node *);
 struct blocked *node_blocked(struct node *);
+struct migrations *node_migrations(struct node *);
 struct listeners *node_listeners(struct node *);
 
 const char *node_replid(const struct node *);  /* 40 hex digits: the replication id */

@@ -11,19 +11,32 @@ static int append(void *ctx, struct bytes b)
     return buf_append(ctx, b);
 }
 
-int rdb_dump(const struct entry *e, bool compress, struct buf *to)
+/* marked 0: with the oldest version that can read it. */
+static int dump(const struct entry *e, int version, int marked, bool compress, struct buf *to)
 {
     struct rdb_writer *w = mem_alloc(sizeof *w);
     const struct rdb_sink sink = { append, to };
-    const uint16_t version = RDB_VERSION;
-    rdb_writer_init(w, &sink, RDB_VERSION, compress, true);
+    rdb_writer_init(w, &sink, version, compress, true);
+    if (!marked)
+        marked = rdb_value_type(w, e) <= RDB_TYPE_MAX_7_0 ? RDB_VERSION_7_0 : version;
+    const uint16_t mark = (uint16_t)marked;
     rdb_save_value(w, e);
-    rdb_put(w, bytes_of(&version, sizeof version));
+    rdb_put(w, bytes_of(&mark, sizeof mark));
     rdb_put_u64le(w, rdb_writer_crc(w));
     int r = rdb_writer_flush(w);
     rdb_writer_done(w);
     mem_free(w);
     return r;
+}
+
+int rdb_dump(const struct entry *e, bool compress, struct buf *to)
+{
+    return dump(e, RDB_VERSION, RDB_VERSION, compress, to);
+}
+
+int rdb_dump_for(const struct entry *e, int version, bool compress, struct buf *to)
+{
+    return dump(e, version, 0, compress, to);
 }
 
 bool rdb_dump_check(struct bytes payload, struct bytes *ret_body)

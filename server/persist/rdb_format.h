@@ -63,6 +63,7 @@ enum rdb_type {
     RDB_HASH_LISTPACK_EX = 25, /* field, value, expiry */
 };
 #define RDB_TYPE_MAX RDB_HASH_LISTPACK_EX
+#define RDB_TYPE_MAX_7_0 RDB_STREAM_LISTPACKS_2 /* the newest that 7.0 can read */
 
 /* First bytes of lengths and strings. */
 #define RDB_LEN_14     0x40u

@@ -31,6 +31,9 @@ struct entry *rdb_value_store(struct rdb_value *, struct db *, struct bytes key,
 struct buf;
 /* Appends the payload of the entry's value. 0 or -ENOMEM. */
 int rdb_dump(const struct entry *, bool compress, struct buf *);
+/* The same for a reader of another age: what it holds is of `version` (RDB_VERSION or RDB_VERSION_7_0) at most, and it
+ * is marked with the oldest version that can read it. */
+int rdb_dump_for(const struct entry *, int version, bool compress, struct buf *);
 /* Version and checksum of a payload; *ret_body is what is before them. */
 bool rdb_dump_check(struct bytes payload, struct bytes *ret_body);
 /* The value that a body holds, which must be nothing else and not empty. ret_error (may be NULL) tells why not. Strings
