@@ -300,7 +300,7 @@ void tracking_touched(struct tracking *t, struct db *db, struct bytes key, struc
 {
     (void)db;
     if (!key.p) {
-        if (key.n == 0) /* a swap is not told, as in Redis: keys are followed by name, whatever their database */
+        if (key.n == 0) /* KS_SWAPPED is not told, as in Redis: keys are followed by name, whatever their database */
             invalidate_all(t);
         return;
     }

@@ -241,19 +241,14 @@ static bool arg_flush(struct call *c, enum ks_del *ret_how)
     return true;
 }
 
-static void flush_db(struct call *c, struct db *db, enum ks_del how)
-{
-    ks_stats(c->ks)->dirty += db_size(db);
-    ks_flush_db(db, how);
-}
-
 /* Replicas hear of a flush even if nothing was there: they may have what we do not. */
 static void cmd_flushdb(struct call *c)
 {
     enum ks_del how;
     if (!arg_flush(c, &how))
         return;
-    flush_db(c, c->db, how);
+    ks_stats(c->ks)->dirty += db_size(c->db);
+    ks_flush_db(c->db, how);
     effect_force(c);
     reply_ok(c);
 }
@@ -264,7 +259,8 @@ static void cmd_flushall(struct call *c)
     if (!arg_flush(c, &how))
         return;
     for (int i = 0; i < ks_databases(c->ks); i++)
-        flush_db(c, ks_db(c->ks, i), how);
+        ks_stats(c->ks)->dirty += db_size(ks_db(c->ks, i));
+    ks_flush_all(c->ks, how);
     ks_stats(c->ks)->dirty++; /* the next save is due whether or not there were keys */
     effect_force(c);
     reply_ok(c);

@@ -43,9 +43,9 @@ static void free_entry_now(void *ctx, void *item)
     entry_free_all(ctx, item, KS_DEL_SYNC);
 }
 
-void ks_flush_db(struct db *db, enum ks_del how)
+static void flush(struct db *db, enum ks_del how, struct bytes told)
 {
-    ks_touched(db, whole_db);
+    ks_touched(db, told);
     if (how == KS_DEL_SYNC) {
         uint64_t pos = 0;
         while (!(db->slots ? slots_clear_some(db->slots, &pos, free_entry_now, db->ks)
@@ -53,6 +53,17 @@ void ks_flush_db(struct db *db, enum ks_del how)
             ;
     }
     lazyfree_db(db);
+}
+
+void ks_flush_db(struct db *db, enum ks_del how)
+{
+    flush(db, how, whole_db);
+}
+
+void ks_flush_all(struct keyspace *ks, enum ks_del how)
+{
+    for (int i = 0; i < ks_databases(ks); i++)
+        flush(ks_db(ks, i), how, i == 0 ? whole_db : KS_FLUSHED_TOO);
 }
 
 void ks_swap(struct keyspace *ks, int a, int b)

@@ -73,6 +73,7 @@ struct ks_hooks {
 };
 
 #define KS_SWAPPED ((struct bytes){ NULL, 1 })
+#define KS_FLUSHED_TOO ((struct bytes){ NULL, 2 }) /* flushed in one go with database 0 */
 
 struct ks_stats {
     uint64_t hits, misses;
@@ -186,6 +187,7 @@ msec_t db_avg_ttl(const struct db *);
 uint64_t db_table_slots(const struct db *);   /* places in the table (DEBUG HTSTATS, INFO) */
 size_t db_table_bytes(const struct db *);     /* overhead of the table */
 void ks_flush_db(struct db *, enum ks_del);
+void ks_flush_all(struct keyspace *, enum ks_del); /* one flush for who is told (tracking) */
 void ks_swap(struct keyspace *, int a, int b);
 struct entry *db_random(struct db *);         /* not expired if one such is found; NULL when empty */
 void db_reserve(struct db *, uint64_t keys);  /* presizes the table (bulk loading) */

@@ -64,6 +64,7 @@ Test(tracking, a_key_that_was_read_is_reported_once)
     cr_expect_eq(figures().keys, 1);
     ask(p, "FLUSHALL");
     cr_expect_str_eq(peer_hear(t), ">['invalidate' nil]");
+    cr_expect_str_eq(peer_hear_soon(t), SILENCE); /* once, not for each database */
     ask(t, "CLIENT TRACKING off");
     expect_nothing_left();
 }
@@ -126,6 +127,15 @@ Test(tracking, broadcasts_are_by_prefix_and_gathered_by_turn)
     cr_expect_str_eq(peer_hear_soon(t), SILENCE);
     ask(t, "CLIENT TRACKING off");
     expect_nothing_left();
+}
+
+Test(tracking, nothing_comes_behind_the_last_reply)
+{
+    ask(t, "CLIENT TRACKING on BCAST");
+    peer_send_raw(t, BYTES("SET a 1\r\nQUIT\r\n"));
+    cr_expect_str_eq(peer_hear(t), "OK");
+    cr_expect_str_eq(peer_hear(t), "OK");
+    cr_expect_str_eq(peer_hear(t), GONE);
 }
 
 Test(tracking, messages_are_redirected_and_a_lost_target_is_told)

@@ -222,14 +222,15 @@ Test(out, the_null_writer_keeps_nothing)
 
 struct model {
     char *p;
-    size_t n;
+    size_t n, cap;
     size_t marks[8], n_marks;
     struct writer_mark gaps[8];
 };
 
 static void model_add(struct model *m, const void *p, size_t n)
 {
-    m->p = realloc(m->p, m->n + n + 1);
+    if (m->n + n >= m->cap)
+        m->p = realloc(m->p, m->cap = 2 * (m->n + n) + 1);
     memcpy(m->p + m->n, p, n);
     m->n += n;
 }
