@@ -339,3 +339,16 @@ bool blocked_unblock(struct blocked *b, struct client *client, bool error)
     end_wait(b, client, error);
     return true;
 }
+
+void blocked_end_all(struct blocked *b, const char *error)
+{
+    struct list *all = clients_list(node_clients(b->node));
+    for (struct list_node *at = list_first(all); at; at = list_next(all, at)) {
+        struct client *client = LIST_ITEM(at, struct client, all);
+        if (!client->block || client->block->serving || client_is_closing(client))
+            continue;
+        resp_error_str(client_writer(client), error);
+        release(b, client);
+        client_close_after_reply(client);
+    }
+}

@@ -18,6 +18,8 @@ bool blocked_unblock(struct blocked *, struct client *, bool error);
 /* The keyspace's `touched` hook, called only while somebody is blocked: a key was changed or deleted, or (key.p NULL) a
  * database flushed or swapped. Wakes those who asked to be woken when their key goes. */
 void blocked_key_touched(struct blocked *, struct db *, struct bytes key);
+/* Everybody who waits hears `error` and is closed: a master that becomes a replica has nothing for them. */
+void blocked_end_all(struct blocked *, const char *error);
 uint64_t blocked_clients(const struct blocked *);
 uint64_t blocked_with_deadline(const struct blocked *);
 uint64_t blocked_keys(const struct blocked *), blocked_keys_on_nokey(const struct blocked *);

@@ -29,6 +29,7 @@ struct call {
     unsigned flags;
     struct bytes *argv;    /* argv[0] is the command's name; borrowed for the call */
     struct blob **blobs;   /* NULL, or per argument the blob that holds it whole (see call_take_blob) */
+    struct bytes frame;    /* the request as it came, when it is an array in one piece; else n = 0 */
     struct writer *w;
     struct db *db;
     struct keyspace *ks;

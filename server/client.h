@@ -81,6 +81,7 @@ struct client {
     size_t argv_memory;        /* bytes of arguments of the running or queued commands */
     uint64_t memory_counted;   /* what this client adds to clients_memory */
     uint64_t commands, bytes_in;
+    int64_t write_offset;      /* of the replication stream after its last write, for WAIT */
     uint32_t gathered;         /* its requests in dispatch's queue */
     bool unparsed;             /* `query` holds bytes that wait for a run, or for the release of the client */
     bool query_pinned;         /* gathered requests point into `query` */

@@ -63,6 +63,12 @@ static void receive_big(struct client *c)
     conn_recv_bulk(c->conn, (char *)rest.p, rest.n);
 }
 
+/* The frame lies in one piece as an array of bulks, which is how effects are written. */
+static const char *whole_frame(const struct resp_command *cmd, const char *first)
+{
+    return !cmd->blobs && *first == '*' ? first : NULL;
+}
+
 /* Gathers requests from `in` until it is used up or the client must wait. Returns the bytes used. */
 static size_t parse(struct client *c, struct bytes in)
 {
@@ -76,6 +82,7 @@ static size_t parse(struct client *c, struct bytes in)
             resp_parse(&c->parser, bytes_of(in.p + pos, in.n - pos), &limits, dispatch_arena(d), &cmd);
         switch (st) {
         case RESP_COMMAND:
+            cmd.frame = whole_frame(&cmd, in.p + pos);
             dispatch_gather(d, c, &cmd);
             pos += cmd.used;
             if (!limits.authenticated) {

@@ -37,10 +37,11 @@ struct request {
     struct bytes *argv;
     struct blob **blobs;
     uint32_t argc;
-    uint32_t keys_n;      /* hashes that follow */
+    uint16_t keys_n;      /* hashes that follow */
+    uint16_t name_at;     /* in its frame: the place of argv[0]. 0: there is no frame in one piece */
     uint64_t *hashes;     /* of the keys, in the arena; NULL when `hash` is the only one */
     uint64_t hash;
-    uint32_t bytes;       /* of the request on the wire, capped */
+    size_t bytes;         /* of the request on the wire */
 };
 
 struct dispatch {
@@ -55,8 +56,11 @@ struct dispatch {
     uint64_t inner_errors; /* error replies of calls inside of the one that runs (EXEC): not its failure */
     uint64_t slow_ns; /* calls of this duration are looked at more closely */
     struct call *current;
-    enum pause_kind pause;
-    msec_t pause_until; /* monotonic ms */
+    enum pause_kind pause; /* the strictest of those below */
+    struct {
+        enum pause_kind kind;
+        msec_t until; /* monotonic ms */
+    } pauses[PAUSE_REASONS];
     struct list paused;  /* clients held by the pause, by `paused` */
     struct list guarded; /* clients held by a key under way, by `paused` too */
     struct guard *guard;
@@ -162,7 +166,8 @@ void dispatch_gather(struct dispatch *d, struct client *client, const struct res
         .argv = cmd->argv,
         .blobs = cmd->blobs,
         .argc = (uint32_t)cmd->argc,
-        .bytes = cmd->used < UINT32_MAX ? (uint32_t)cmd->used : UINT32_MAX,
+        .name_at = cmd->frame ? (uint16_t)(cmd->argv[0].p - cmd->frame) : 0,
+        .bytes = cmd->used,
     };
     client->gathered++;
     if (r->cmd)
@@ -172,6 +177,11 @@ void dispatch_gather(struct dispatch *d, struct client *client, const struct res
 bool dispatch_full(const struct dispatch *d)
 {
     return d->n == QUEUE_MAX;
+}
+
+bool dispatch_running(const struct dispatch *d)
+{
+    return d->running;
 }
 
 bool dispatch_idle(const struct dispatch *d)
@@ -296,8 +306,9 @@ static void run_handler(struct dispatch *d, struct call *c)
         blob_unref(held[i]);
 }
 
-void dispatch_call(struct dispatch *d, struct client *client, struct command_entry *cmd, int argc, struct bytes *argv,
-                   struct blob **blobs, unsigned flags)
+/* `frame`: the request's bytes as they came, or none. */
+static void call_command(struct dispatch *d, struct client *client, struct command_entry *cmd, int argc,
+                         struct bytes *argv, struct blob **blobs, unsigned flags, struct bytes frame)
 {
     freeze_clock(d);
     struct call c = {
@@ -305,6 +316,7 @@ void dispatch_call(struct dispatch *d, struct client *client, struct command_ent
         .flags = flags,
         .argv = argv,
         .blobs = blobs,
+        .frame = frame,
         .w = client_writer(client),
         .db = client->db,
         .ks = d->ks,
@@ -323,6 +335,12 @@ void dispatch_call(struct dispatch *d, struct client *client, struct command_ent
         ks_set_touch(d->ks, true);
     if (__builtin_expect(client->flags & CLIENT_TRACKING, 0) && (cmd->row->flags & CMD_READ))
         tracking_remember(d->tracking, &c);
+}
+
+void dispatch_call(struct dispatch *d, struct client *client, struct command_entry *cmd, int argc, struct bytes *argv,
+                   struct blob **blobs, unsigned flags)
+{
+    call_command(d, client, cmd, argc, argv, blobs, flags, bytes_of(NULL, 0));
 }
 
 /* ---- running the queue ---- */
@@ -362,6 +380,11 @@ static void let_go(struct list *waiting)
     }
 }
 
+static struct bytes frame_of(const struct request *r)
+{
+    return r->name_at ? bytes_of(r->argv[0].p - r->name_at, r->bytes) : bytes_of(NULL, 0);
+}
+
 /* A request that passed parsing, for a client that is alive: gates, queue of MULTI, call. */
 static void run_request(struct dispatch *d, struct request *r)
 {
@@ -377,7 +400,7 @@ static void run_request(struct dispatch *d, struct request *r)
             multi_queue(client, r->cmd, kept_new((int)r->argc, r->argv, r->blobs));
             resp_simple_str(client_writer(client), "QUEUED");
         } else {
-            dispatch_call(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, 0);
+            call_command(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, 0, frame_of(r));
             if (__builtin_expect(blocked_any_ready(d->node), 0))
                 blocked_serve_ready(d->node);
         }
@@ -451,19 +474,39 @@ void dispatch_config_changed(struct dispatch *d)
 
 /* ---- CLIENT PAUSE ---- */
 
-void dispatch_pause(struct dispatch *d, enum pause_kind kind, msec_t until)
+/* The pause in force, from those that were asked for. Who was held by more than that goes on, and may be held again. */
+static void settle_pause(struct dispatch *d)
 {
-    if (kind > d->pause)
-        d->pause = kind; /* a pause in force is only made stricter or longer */
-    if (until > d->pause_until)
-        d->pause_until = until;
+    enum pause_kind before = d->pause;
+    d->pause = PAUSE_NONE;
+    for (int i = 0; i < PAUSE_REASONS; i++)
+        if (d->pauses[i].kind > d->pause)
+            d->pause = d->pauses[i].kind;
+    if (d->pause < before)
+        let_go(&d->paused);
 }
 
-void dispatch_unpause(struct dispatch *d)
+void dispatch_pause(struct dispatch *d, enum pause_reason why, enum pause_kind kind, msec_t until)
 {
-    d->pause = PAUSE_NONE;
-    d->pause_until = 0;
-    let_go(&d->paused);
+    if (kind > d->pauses[why].kind)
+        d->pauses[why].kind = kind; /* a pause in force is only made stricter or longer */
+    if (until > d->pauses[why].until)
+        d->pauses[why].until = until;
+    settle_pause(d);
+}
+
+void dispatch_unpause(struct dispatch *d, enum pause_reason why)
+{
+    d->pauses[why].kind = PAUSE_NONE;
+    d->pauses[why].until = 0;
+    settle_pause(d);
+}
+
+void dispatch_end_pauses(struct dispatch *d, msec_t now)
+{
+    for (int i = 0; i < PAUSE_REASONS; i++)
+        if (d->pauses[i].kind != PAUSE_NONE && d->pauses[i].until <= now)
+            dispatch_unpause(d, (enum pause_reason)i);
 }
 
 void dispatch_forget(struct dispatch *d, struct client *client)
@@ -481,7 +524,12 @@ enum pause_kind dispatch_paused(const struct dispatch *d)
 
 usec_t dispatch_deadline(const struct dispatch *d)
 {
-    return d->pause == PAUSE_NONE ? INT64_MAX : d->pause_until * 1000;
+    usec_t first = INT64_MAX;
+    for (int i = 0; i < PAUSE_REASONS; i++)
+        if (d->pauses[i].kind != PAUSE_NONE && d->pauses[i].until < INT64_MAX / 1000 &&
+            d->pauses[i].until * 1000 < first)
+            first = d->pauses[i].until * 1000;
+    return first;
 }
 
 struct guard *dispatch_guard(struct dispatch *d)

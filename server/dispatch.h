@@ -18,6 +18,7 @@ struct arena *dispatch_arena(struct dispatch *); /* scratch of the turn: argv, k
 
 void dispatch_gather(struct dispatch *, struct client *, const struct resp_command *take);
 bool dispatch_full(const struct dispatch *);  /* time to dispatch_run */
+bool dispatch_running(const struct dispatch *);
 bool dispatch_idle(const struct dispatch *);  /* nothing gathered */
 void dispatch_run(struct dispatch *);
 void dispatch_config_changed(struct dispatch *); /* slow log, latency monitor */
@@ -41,9 +42,11 @@ void dispatch_thaw_time(struct dispatch *);
 struct guard *dispatch_guard(struct dispatch *);
 void dispatch_guard_released(struct dispatch *); /* some are no longer: who waits asks again */
 
-/* ---- CLIENT PAUSE ---- */
+/* ---- pauses: CLIENT PAUSE, and those that the node takes by itself. The strictest of all counts. ---- */
 enum pause_kind { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
-void dispatch_pause(struct dispatch *, enum pause_kind, msec_t until /* monotonic ms */);
-void dispatch_unpause(struct dispatch *);
+enum pause_reason { PAUSE_BY_COMMAND, PAUSE_FOR_FAILOVER, PAUSE_FOR_SHUTDOWN, PAUSE_REASONS };
+void dispatch_pause(struct dispatch *, enum pause_reason, enum pause_kind, msec_t until /* monotonic ms */);
+void dispatch_unpause(struct dispatch *, enum pause_reason);
+void dispatch_end_pauses(struct dispatch *, msec_t now); /* monotonic ms: those that are over */
 enum pause_kind dispatch_paused(const struct dispatch *);
 usec_t dispatch_deadline(const struct dispatch *); /* monotonic us of the end of the pause, INT64_MAX none */

@@ -100,6 +100,13 @@ bool listener_is_unix(const struct listener *);
 /* Goes out to addr (a name is looked up, which blocks; numbers do not). 0: `connected` follows, in a later turn, and
  * after a failure `closed` too. What is written before it is up is sent then. -errno: nothing was begun. */
 int io_connect(struct io *, const char *addr, int port, const char *source_addr, void *owner, struct conn **ret_conn);
+/* Looking up the address of a host, off the loop, since it can take seconds. A number is its own address. */
+struct io_lookup;
+#define IO_ADDRESS_MAX 64
+struct io_lookup *io_lookup_begin(struct io *, const char *host);
+/* 0 and the address as text; -EINPROGRESS: the loop is woken when it is known; -EHOSTUNREACH: there is none. */
+int io_lookup_result(struct io_lookup *, char ret_address[IO_ADDRESS_MAX]);
+void io_lookup_drop(struct io_lookup *); /* at any time; NULL is fine */
 #define CONN_BYTES 512 /* what a connection costs in the loop, for CLIENT LIST tot-mem */
 int conn_fd(const struct conn *);
 void conn_set_owner(struct conn *, void *owner); /* for conns from `opened` the return value does it */
@@ -179,6 +186,13 @@ int io_file_sync(struct io_file *);                /* to the disk; 0 or -errno *
 int io_file_close(struct io_file *);
 int io_rename(const char *from, const char *to); /* and fsyncs the folder; 0 or -errno */
 int io_unlink(const char *path);                 /* 0 or -errno */
+
+/* ---- files of which nothing is left, whatever happens; any place in them; blocking ---- */
+struct io_scratch;
+int io_scratch_open(const char *path, struct io_scratch **ret_scratch); /* the name is gone at once; 0 or -errno */
+int io_scratch_write(struct io_scratch *, uint64_t at, struct bytes);       /* 0 or -errno */
+int io_scratch_read(struct io_scratch *, uint64_t at, char *dst, size_t n); /* all n bytes: 0, or -errno */
+void io_scratch_close(struct io_scratch *);                                 /* NULL is fine */
 
 /* ---- folders (configuration; implemented in server/loop/paths.c) ---- */
 int io_chdir(const char *path);     /* 0 or -errno */

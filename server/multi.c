@@ -139,7 +139,7 @@ struct queued {
 struct transaction {
     struct queued *queue;
     int n, cap;
-    unsigned flags; /* of all commands, or'ed */
+    unsigned flags, lacks; /* what some of the commands have, and have not */
     size_t memory;  /* bytes */
 };
 
@@ -164,6 +164,7 @@ void multi_queue(struct client *c, struct command_entry *cmd, struct kept *k)
     t->queue[t->n++] = (struct queued){ cmd, k };
     t->memory += k->memory + sizeof(struct queued);
     t->flags |= cmd->row->flags;
+    t->lacks |= ~cmd->row->flags;
 }
 
 void multi_discard(struct client *c)
@@ -204,6 +205,11 @@ bool multi_any(const struct client *c,
     return false;
 }
 
+bool multi_lacks_flags(const struct client *c, unsigned flags)
+{
+    return c->multi && (c->multi->lacks & flags);
+}
+
 static void run_queue(struct call *c)
 {
     struct client *client = c->client;
@@ -211,11 +217,12 @@ static void run_queue(struct call *c)
     struct propagate *p = node_propagate(c->node);
     struct transaction *t = client->multi;
     propagate_multi_begin(p);
+    unsigned flags = CALL_IN_EXEC | CALL_DENY_BLOCKING | (c->flags & CALL_FROM_MASTER);
     dispatch_freeze_time(d);
     resp_array(c->w, t->n);
     for (int i = 0; i < t->n; i++) {
         struct kept *k = t->queue[i].request;
-        dispatch_call(d, client, t->queue[i].cmd, k->argc, k->argv, k->blobs, CALL_IN_EXEC | CALL_DENY_BLOCKING);
+        dispatch_call(d, client, t->queue[i].cmd, k->argc, k->argv, k->blobs, flags);
     }
     dispatch_thaw_time(d);
     propagate_multi_end(p);

@@ -26,6 +26,7 @@ void multi_queue(struct client *, struct command_entry *, struct kept *take);
 void multi_discard(struct client *); /* drops the queue and flags; does not unwatch */
 int multi_count(const struct client *); /* queued commands, -1 when not in MULTI (CLIENT LIST multi=) */
 size_t multi_memory(const struct client *);
+bool multi_lacks_flags(const struct client *, unsigned flags); /* some queued command is without one of them */
 bool multi_has_flags(const struct client *, unsigned flags); /* any queued command has one of these */
 /* Whether `test` is true of any queued command. */
 bool multi_any(const struct client *,

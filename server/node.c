@@ -240,7 +240,7 @@ static usec_t before_wait(void *ctx)
     usec_t now = io_now_monotonic(n->io);
     check_signal(n);
     if (now >= dispatch_deadline(n->dispatch))
-        dispatch_unpause(n->dispatch);
+        dispatch_end_pauses(n->dispatch, now / 1000);
     if (now >= blocked_deadline(n->blocked))
         blocked_time_out(n->blocked, io_now_wall(n->io) / 1000);
     migrations_turn(n->migrations, now);

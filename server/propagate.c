@@ -10,6 +10,7 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/num.h"
+#include "server/client.h"
 #include "server/dispatch.h"
 
 enum { SINKS_MAX = 4 };
@@ -20,6 +21,7 @@ struct propagate {
     int db;            /* selected in the stream, -1 unknown: SELECT goes first */
     int multi_depth;
     uint64_t commands; /* in `pending` */
+    int64_t offset;    /* of the stream after what was handed out last */
     struct buf pending;
     struct buf replaced; /* of the running command: what effect_replace gave */
     uint64_t replaced_commands;
@@ -63,6 +65,16 @@ void propagate_detach(struct propagate *p, int slot)
     p->sinks_n--;
 }
 
+void propagate_forget_db(struct propagate *p)
+{
+    p->db = -1;
+}
+
+int propagate_db(const struct propagate *p)
+{
+    return p->db;
+}
+
 bool propagate_wanted(const struct propagate *p)
 {
     return p->sinks_n > 0;
@@ -102,9 +114,12 @@ static void flush(struct propagate *p)
 {
     if (p->multi_depth || p->pending.n == 0)
         return;
-    for (int i = 0; i < SINKS_MAX; i++)
-        if (p->sinks[i].bytes)
-            p->sinks[i].bytes(p->sinks[i].ctx, buf_bytes(&p->pending));
+    for (int i = 0; i < SINKS_MAX; i++) {
+        if (!p->sinks[i].bytes)
+            continue;
+        int64_t offset = p->sinks[i].bytes(p->sinks[i].ctx, buf_bytes(&p->pending));
+        p->offset = offset ? offset : p->offset;
+    }
     buf_clear(&p->pending);
     p->commands = 0;
 }
@@ -194,7 +209,10 @@ static void emit(struct effects *fx, struct call *c)
         buf_append(&p->pending, buf_bytes(&p->replaced));
         p->commands += p->replaced_commands;
     } else {
-        put_command(&p->pending, c->argc, c->argv);
+        if (c->frame.n)
+            buf_append(&p->pending, c->frame);
+        else
+            put_command(&p->pending, c->argc, c->argv);
         p->commands++;
     }
 }
@@ -209,5 +227,8 @@ void effects_end(struct effects *fx, struct call *c)
         emit(fx, c);
     buf_clear(&fx->to->replaced);
     fx->to->replaced_commands = 0;
+    int64_t before = fx->to->offset;
     propagate_multi_end(fx->to);
+    if (fx->to->offset != before)
+        c->client->write_offset = fx->to->offset;
 }

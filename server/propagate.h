@@ -12,14 +12,16 @@ struct propagate;
 
 struct propagate_sink {
     void *ctx;
-    /* One or more whole RESP commands, in order; borrowed. */
-    void (*bytes)(void *ctx, struct bytes resp);
+    /* One or more whole RESP commands, in order; borrowed. Returns the offset of a stream behind them, or 0. */
+    int64_t (*bytes)(void *ctx, struct bytes resp);
 };
 
 struct propagate *propagate_new(void);
 void propagate_free(struct propagate *);
 int propagate_attach(struct propagate *, const struct propagate_sink *); /* slot number, or -ENOSPC */
 void propagate_detach(struct propagate *, int slot);
+void propagate_forget_db(struct propagate *); /* SELECT goes before the next command: somebody begins to listen here */
+int propagate_db(const struct propagate *);   /* the stream is in, -1 when none was chosen yet */
 bool propagate_wanted(const struct propagate *);
 
 /* Around a command that may write. `fx` lives on the stack of the call. */

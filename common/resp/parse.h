@@ -35,6 +35,7 @@ struct resp_command {
                           * reference that passes to the caller */
     int argc;            /* 1 .. 1048576 */
     size_t used;         /* bytes of the input that the frame (or empty line, or error) took */
+    const char *frame;   /* for whoever hands it on: its first byte, when it is an array that lies in one piece */
 };
 
 struct resp_parser;      /* 0 bytes of heap while no frame is cut */

@@ -147,13 +147,13 @@ static void cmd_client_pause(struct call *c)
         reply_error(c, "ERR timeout is negative");
         return;
     }
-    dispatch_pause(node_dispatch(c->node), kind, now + ms);
+    dispatch_pause(node_dispatch(c->node), PAUSE_BY_COMMAND, kind, now + ms);
     reply_ok(c);
 }
 
 static void cmd_client_unpause(struct call *c)
 {
-    dispatch_unpause(node_dispatch(c->node));
+    dispatch_unpause(node_dispatch(c->node), PAUSE_BY_COMMAND);
     reply_ok(c);
 }
 

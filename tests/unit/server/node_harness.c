@@ -68,7 +68,7 @@ static size_t take_number(struct bytes *in, char type)
     return (size_t)v;
 }
 
-static void on_stream(void *ctx, struct bytes resp)
+static int64_t on_stream(void *ctx, struct bytes resp)
 {
     struct node_harness *h = ctx;
     pthread_mutex_lock(&h->lock);
@@ -85,6 +85,7 @@ static void on_stream(void *ctx, struct bytes resp)
         }
     }
     pthread_mutex_unlock(&h->lock);
+    return 0;
 }
 
 const char *node_stream(struct node_harness *h)

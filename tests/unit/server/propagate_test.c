@@ -140,6 +140,14 @@ Test(effects, of_a_transaction_are_wrapped_when_there_are_two_or_more)
     CHECK_ALL(cases);
 }
 
+Test(effects, of_requests_in_frames_are_the_same_bytes)
+{
+    peer_send_raw(p, BYTES("*3\r\n$3\r\nsEt\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$4\r\nINCR\r\n$1\r\na\r\n"));
+    cr_expect_str_eq(peer_hear(p), "OK");
+    cr_expect_str_eq(peer_hear(p), ":2");
+    cr_expect_str_eq(node_stream(&h), "SELECT 0; sEt a 1; INCR a");
+}
+
 static void pass_100_ms(void)
 {
     struct timespec t = { .tv_nsec = 100 * 1000000L };
@@ -194,11 +202,12 @@ struct heard {
     size_t bytes;
 };
 
-static void count(void *ctx, struct bytes resp)
+static int64_t count(void *ctx, struct bytes resp)
 {
     struct heard *heard = ctx;
     heard->calls++;
     heard->bytes += resp.n;
+    return 0;
 }
 
 static const struct bytes set[] = { { "SET", 3 }, { "a", 1 }, { "1", 1 } };

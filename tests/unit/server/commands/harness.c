@@ -161,11 +161,12 @@ static void show_command(struct buf *b, struct bytes *in)
         b->n = before;
 }
 
-static void on_effects(void *ctx, struct bytes resp)
+static int64_t on_effects(void *ctx, struct bytes resp)
 {
     struct harness *h = ctx;
     while (resp.n)
         show_command(&h->effects, &resp);
+    return 0;
 }
 
 /* ---- the harness ---- */
