@@ -28,7 +28,7 @@ void *arena_grow(struct arena *, size_t n); /* the slow way of arena_alloc */
 /* `n` bytes aligned to 8, content undefined, valid until reset. */
 static inline void *arena_alloc(struct arena *a, size_t n)
 {
-    if (__builtin_expect(n > (size_t)(a->end - a->cur), 0))
+    if (__builtin_expect(n >= (size_t)(a->end - a->cur), 0)) /* an empty arena grows even for nothing */
         return arena_grow(a, n);
     void *p = a->cur;
     size_t step = (n + 7) & ~(size_t)7; /* chunks end at a multiple of 8: it fits when n does */

@@ -28,7 +28,7 @@ static inline struct bytes bytes_of_str(const char *s)
 
 static inline bool bytes_eq(struct bytes a, struct bytes b)
 {
-    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 /* Equal without regard to the case of ASCII letters. `lit` is a NUL-terminated literal. */

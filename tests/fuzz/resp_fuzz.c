@@ -38,7 +38,8 @@ static void play(struct bytes in, size_t piece, const struct resp_limits *limits
     size_t begin = 0, end = 0;
     while (!s->error) {
         struct resp_command cmd = { 0 };
-        char *copy = mem_dup(in.p + begin, end - begin ? end - begin : 1);
+        char *copy = mem_alloc(end - begin + 1); /* one more: never NULL */
+        memcpy(copy, in.p + begin, end - begin);
         enum resp_status st = resp_parse(&parser, bytes_of(copy, end - begin), limits, &arena, &cmd);
         if (st == RESP_COMMAND)
             note(s, &cmd);
