@@ -159,6 +159,10 @@ struct io_child_job {
 /* In the parent: 0 or -errno. */
 int io_fork(struct io *, const struct io_child_job *, struct io_child **ret_child);
 int io_child_pid(const struct io_child *);
+usec_t io_child_fork_us(const struct io_child *); /* that the fork held the parent up */
+/* A page that both see, zeroes at first; good until `ended` returns. */
+#define IO_CHILD_PAGE 4096
+void *io_child_page(const struct io_child *);
 /* While paused its output is not read: it will wait in io_child_write. */
 void io_child_pause(struct io_child *, bool);
 void io_child_kill(struct io_child *); /* `ended` follows; output that is under way does not */
@@ -181,7 +185,9 @@ uint64_t io_file_size(const struct io_file *); /* bytes, when it was opened */
 /* The next 1..n bytes; 0: the end; -errno. */
 ssize_t io_file_read(struct io_file *, void *dst, size_t n);
 int io_file_write(struct io_file *, struct bytes); /* all of them: 0, or -errno */
-int io_file_sync(struct io_file *);                /* to the disk; 0 or -errno */
+/* Begins to bring to the disk what was written since the last time: fsync has less to do. */
+void io_file_push(struct io_file *);
+int io_file_sync(struct io_file *); /* to the disk; 0 or -errno */
 /* NULL is fine. 0, or the -errno of a write that failed late. */
 int io_file_close(struct io_file *);
 int io_rename(const char *from, const char *to); /* and fsyncs the folder; 0 or -errno */

@@ -172,6 +172,11 @@ void crash_enable(bool on)
     enabled = on;
 }
 
+void crash_forked(void)
+{
+    info.pidfile = NULL;
+}
+
 /* ---- watchdog ---- */
 
 static int watchdog_ms;

@@ -1,4 +1,4 @@
-/* Small files, whole: read at once, replaced atomically. Blocking. */
+/* Files: small ones whole, read at once or replaced atomically; large ones a piece at a time. Blocking. */
 #include "server/io.h"
 
 #include <errno.h>
@@ -113,4 +113,91 @@ int io_replace_file(const char *path, struct bytes content, unsigned mode)
     }
     mem_free(beside);
     return r < 0 ? r : sync_folder_of(path);
+}
+
+int io_rename(const char *from, const char *to)
+{
+    return rename(from, to) < 0 ? -errno : sync_folder_of(to);
+}
+
+int io_unlink(const char *path)
+{
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+/* ---- large files ---- */
+
+struct io_file {
+    int fd;
+    uint64_t size;         /* when it was opened */
+    uint64_t done, synced; /* bytes written; handed on to the disk */
+};
+
+static int file_new(int fd, struct io_file **ret_file)
+{
+    struct stat st;
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : 0;
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    struct io_file *f = mem_zalloc(sizeof *f);
+    f->fd = fd;
+    f->size = (uint64_t)st.st_size;
+    *ret_file = f;
+    return 0;
+}
+
+int io_file_open(const char *path, struct io_file **ret_file)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    return file_new(fd, ret_file);
+}
+
+int io_file_create(const char *path, unsigned mode, struct io_file **ret_file)
+{
+    return file_new(open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, (mode_t)mode), ret_file);
+}
+
+uint64_t io_file_size(const struct io_file *f)
+{
+    return f->size;
+}
+
+ssize_t io_file_read(struct io_file *f, void *dst, size_t n)
+{
+    ssize_t k;
+    while ((k = read(f->fd, dst, n)) < 0 && errno == EINTR)
+        ;
+    return k < 0 ? -errno : k;
+}
+
+int io_file_write(struct io_file *f, struct bytes b)
+{
+    f->done += b.n;
+    return write_all(f->fd, b);
+}
+
+void io_file_push(struct io_file *f)
+{
+    (void)sync_file_range(f->fd, (off_t)f->synced, (off_t)(f->done - f->synced), SYNC_FILE_RANGE_WRITE);
+    f->synced = f->done;
+}
+
+int io_file_sync(struct io_file *f)
+{
+    return fsync(f->fd) < 0 ? -errno : 0;
+}
+
+int io_file_close(struct io_file *f)
+{
+    if (!f)
+        return 0;
+    int r = close(f->fd) < 0 ? -errno : 0;
+    mem_free(f);
+    return r;
 }

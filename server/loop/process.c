@@ -310,6 +310,19 @@ unsigned long long process_rss(void)
     return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
 }
 
+unsigned long long process_private_dirty(void)
+{
+    char line[256];
+    unsigned long long kib, sum = 0;
+    FILE *f = fopen("/proc/self/smaps_rollup", "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "Private_Dirty: %llu kB", &kib) == 1)
+            sum += kib * 1024;
+    if (f)
+        fclose(f);
+    return sum;
+}
+
 const char *process_os(void)
 {
     static char text[256];

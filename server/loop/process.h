@@ -41,6 +41,7 @@ void crash_install(
 void crash_enable(bool on);                    /* crash-log-enabled */
 void crash_watchdog(int period_ms); /* logs a stack trace when the loop does not call crash_watchdog_pet; 0 off */
 void crash_watchdog_pet(void);
+void crash_forked(void); /* in a child: the pid file is not its own */
 
 /* ---- figures for INFO ---- */
 struct process_usage {
@@ -48,6 +49,9 @@ struct process_usage {
 };
 void process_usage_get(struct process_usage *ret_usage);
 unsigned long long process_rss(void);          /* bytes resident */
+/* Bytes of memory that are this process's own copy: in a child, what was copied since the fork. Takes the longer the
+ * more memory there is. */
+unsigned long long process_private_dirty(void);
 const char *process_os(void);                  /* "Linux 6.1.0 x86_64" */
 int process_id(void);
 bool process_stdout_is_tty(void);
