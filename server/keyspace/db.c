@@ -87,6 +87,31 @@ void ks_swap(struct keyspace *ks, int a, int b)
     ks_touched(y, KS_SWAPPED);
 }
 
+void ks_replace_all(struct keyspace *ks, struct keyspace *from)
+{
+    ASSERT(from->databases == ks->databases);
+    for (int i = 0; i < ks->databases; i++) {
+        struct db *x = &ks->dbs[i], *y = &from->dbs[i];
+        ASSERT(!x->slots == !y->slots);
+        if (db_count(x) == 0 && db_count(y) == 0)
+            continue;
+        ks_touched(x, whole_db);
+        lazyfree_db(x);
+        table_swap(&x->table, &y->table);
+        struct slots *old = x->slots;
+        x->slots = y->slots;
+        y->slots = old;
+        if (old)
+            slots_copy_stats(x->slots, old);
+        x->volatile_n = y->volatile_n;
+        x->expire_sum = y->expire_sum;
+        y->volatile_n = 0;
+        y->expire_sum = 0;
+        ks_touched(x, KS_SWAPPED); /* keys that were not there are now */
+    }
+    ks->pool_n = 0;
+}
+
 struct entry *db_any(struct db *db)
 {
     struct prng *r = &db->ks->prng;
@@ -190,6 +215,8 @@ uint64_t db_drop_slot(struct db *db, unsigned slot)
 void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_us)
 {
     enum { SEGMENTS = 8 };
+    if (ks->shared)
+        return;
     usec_t end = clock_us() + budget_us;
     for (int i = 0; i < ks->databases; i++) {
         struct db *db = &ks->dbs[ks->tidy_db];

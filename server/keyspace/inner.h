@@ -32,7 +32,8 @@ struct keyspace {
     msec_t now;
     uint32_t lru_now; /* seconds, 24 bits */
     uint16_t lfu_now; /* minutes */
-    bool touching;    /* lookups write access bits */
+    bool touching;    /* lookups write access bits: touch_wanted and not shared */
+    bool touch_wanted, shared;
     bool expire_passive, expire_blind, active_expire;
     int databases;
     struct ks_stats stats;

@@ -21,7 +21,7 @@ struct keyspace *ks_new(int databases, const struct ks_config *borrowed,
     if (copied)
         ks->hooks = *copied;
     ks->databases = databases;
-    ks->touching = true;
+    ks->touching = ks->touch_wanted = true;
     ks->active_expire = true;
     ks->garbage_end = &ks->garbage;
     prng_init(&ks->prng, hash_u64(0));
@@ -30,6 +30,15 @@ struct keyspace *ks_new(int databases, const struct ks_config *borrowed,
         ks->dbs[i].ks = ks;
         ks->dbs[i].id = i;
     }
+    return ks;
+}
+
+struct keyspace *ks_new_beside(const struct keyspace *like)
+{
+    struct keyspace *ks = ks_new(like->databases, like->config, NULL);
+    ks_set_now(ks, like->now);
+    if (like->dbs[0].slots)
+        ks_keep_by_slot(ks);
     return ks;
 }
 
@@ -108,7 +117,14 @@ void ks_set_active_expire(struct keyspace *ks, bool on)
 
 void ks_set_touch(struct keyspace *ks, bool on)
 {
-    ks->touching = on;
+    ks->touch_wanted = on;
+    ks->touching = on && !ks->shared;
+}
+
+void ks_set_shared(struct keyspace *ks, bool on)
+{
+    ks->shared = on;
+    ks->touching = ks->touch_wanted && !on;
 }
 
 /* ---- adding and removing ---- */

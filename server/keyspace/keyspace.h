@@ -85,6 +85,8 @@ struct ks_stats {
 
 struct keyspace *ks_new(int databases, const struct ks_config *borrowed, const struct ks_hooks *copied);
 void ks_free(struct keyspace *);
+/* An empty one of the same shape, which tells nobody anything: to be filled beside. */
+struct keyspace *ks_new_beside(const struct keyspace *);
 /* Keeps the keys of all databases by hash slot from now on (cluster mode). Only before the first key. */
 void ks_keep_by_slot(struct keyspace *);
 struct db *ks_db(struct keyspace *, int id);  /* 0 <= id < databases, asserted */
@@ -103,9 +105,10 @@ void ks_set_expire_passive(struct keyspace *, bool);
 void ks_set_expire_blind(struct keyspace *, bool);
 void ks_set_active_expire(struct keyspace *, bool); /* DEBUG SET-ACTIVE-EXPIRE */
 
-/* Whether lookups note when and how often a key was used: off for CLIENT NO-TOUCH, and while a child shares our pages.
- * Default on. */
+/* Whether lookups note when and how often a key was used: off for CLIENT NO-TOUCH. Default on. */
 void ks_set_touch(struct keyspace *, bool);
+/* While a child shares our pages, every page that is written to is copied: no access is noted, nothing is tidied. */
+void ks_set_shared(struct keyspace *, bool);
 
 /* ---- entries ---- */
 struct bytes entry_key(const struct entry *);
@@ -189,6 +192,10 @@ size_t db_table_bytes(const struct db *);     /* overhead of the table */
 void ks_flush_db(struct db *, enum ks_del);
 void ks_flush_all(struct keyspace *, enum ks_del); /* one flush for who is told (tracking) */
 void ks_swap(struct keyspace *, int a, int b);
+/* The data of `from`, which has as many databases, take the place of the data of `ks` at once. These are freed lazily. */
+void ks_replace_all(struct keyspace *, struct keyspace *from);
+/* The end of a keyspace without waiting for it: `heir` frees the data lazily. */
+void ks_dissolve(struct keyspace *take, struct keyspace *heir);
 struct entry *db_random(struct db *);         /* not expired if one such is found; NULL when empty */
 void db_reserve(struct db *, uint64_t keys);  /* presizes the table (bulk loading) */
 

@@ -172,6 +172,20 @@ void lazyfree_all(struct keyspace *ks)
         queue_step(ks);
 }
 
+void ks_dissolve(struct keyspace *take, struct keyspace *heir)
+{
+    for (int i = 0; i < take->databases; i++) {
+        lazyfree_db(&take->dbs[i]);
+        slots_free(take->dbs[i].slots);
+    }
+    if (take->garbage) {
+        *heir->garbage_end = take->garbage;
+        heir->garbage_end = take->garbage_end;
+        heir->garbage_pending += take->garbage_pending;
+    }
+    mem_free(take);
+}
+
 uint64_t ks_lazyfree_pending(const struct keyspace *ks)
 {
     return ks->garbage_pending + blob_lazy_pending();
