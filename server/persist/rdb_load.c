@@ -103,7 +103,7 @@ static bool load_function(struct load *l)
         l->report->functions_skipped++;
         return true;
     }
-    if (!l->o->function(l->o->ctx, source, reason, sizeof reason))
+    if (!l->o->function(l->o->function_ctx, source, reason, sizeof reason))
         return rdb_corrupt(l->r, "a library of functions cannot be loaded: %s", reason);
     l->report->functions++;
     return true;
@@ -193,6 +193,15 @@ static bool is_there(struct load *l, struct bytes key)
     return ks_find(l->db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY | KS_EXPIRED_TOO) != NULL;
 }
 
+/* False: two keys of one name are a corrupt file. */
+static bool make_way(struct load *l, struct bytes key)
+{
+    if (!l->o->replace)
+        return false;
+    (void)ks_delete(l->db, key, KS_DEL_LAZY);
+    return !is_there(l, key);
+}
+
 static bool load_key(struct load *l, unsigned type)
 {
     struct bytes key;
@@ -211,7 +220,7 @@ static bool load_key(struct load *l, unsigned type)
     } else if (expired) {
         l->report->expired++;
         rdb_value_done(&v);
-    } else if (is_there(l, key)) {
+    } else if (is_there(l, key) && !make_way(l, key)) {
         rdb_value_done(&v);
         show_key(l, key);
         return rdb_corrupt(l->r, "the key is twice in the database");
@@ -293,7 +302,7 @@ static bool tell_progress(struct load *l)
 static void empty(struct keyspace *ks)
 {
     for (int i = 0; i < ks_databases(ks); i++)
-        ks_flush_db(ks_db(ks, i), KS_DEL_SYNC);
+        ks_flush_db(ks_db(ks, i), KS_DEL_LAZY);
 }
 
 enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
@@ -308,7 +317,7 @@ enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
                       .prefix = no_prefix,
                       .progress_at = o->progress_bytes };
     for (int i = 0; i < ks_databases(ks); i++)
-        ASSERT(db_size(ks_db(ks, i)) == 0);
+        ASSERT(o->onto || db_size(ks_db(ks, i)) == 0);
     uint64_t start = rdb_reader_offset(r);
     bool ok = load_header(&l);
     while (ok && !l.ended)
@@ -316,7 +325,8 @@ enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
     ret_report->bytes = rdb_reader_offset(r) - start;
     if (ok)
         return RDB_FINE;
-    empty(ks);
+    if (!o->onto)
+        empty(ks);
     ret_report->error = r->error;
     return r->error.failure;
 }

@@ -317,7 +317,7 @@ static void put_header(struct rdb_writer *w, const struct rdb_save_options *o)
         put_aux_i64(w, "repl-offset", o->replication->offset);
     }
     put_aux_i64(w, "aof-base", o->aof_base);
-    for (size_t i = 0; i < o->functions_n; i++) {
+    for (size_t i = 0; i < o->functions_n && !o->no_functions; i++) {
         rdb_put_byte(w, RDB_OP_FUNCTION2);
         rdb_put_string(w, o->functions[i]);
     }
@@ -331,7 +331,7 @@ int rdb_save(const struct rdb_sink *sink, struct keyspace *ks, const struct rdb_
     struct saving s = { .w = w, .ks = ks, .o = o };
     rdb_writer_init(w, sink, o->version, o->compress, o->checksum);
     put_header(w, o);
-    for (int i = 0; i < ks_databases(ks) && !w->error; i++)
+    for (int i = 0; i < ks_databases(ks) && !w->error && !o->no_keys; i++)
         save_db(&s, ks_db(ks, i));
     rdb_put_byte(w, RDB_OP_EOF);
     rdb_put_u64le(w, rdb_writer_crc(w));

@@ -31,6 +31,7 @@ struct rdb_save_options {
     const struct rdb_replication *replication; /* NULL: none to be kept */
     const struct bytes *functions;             /* libraries' sources */
     size_t functions_n;
+    bool no_keys, no_functions; /* filters: what is left out */
     /* After each key, with the bytes written so far: for progress, pauses, and to give up (non-zero, which rdb_save
      * returns). May be NULL. */
     int (*saved_key)(void *ctx, uint64_t bytes);

@@ -24,7 +24,7 @@ struct snapshot_result {
     int error;        /* 0, or the -errno of what failed; -EINTR: the child was killed */
     int signo;        /* the signal that ended it, or 0 */
     bool killed;      /* by snapshot_kill: nobody's fault */
-    const char *what; /* what was under way when it failed ("writing", "renaming"), for the log */
+    const char *what; /* was under way when it failed ("writing", "renaming"); for the call */
     uint64_t keys, bytes;
     size_t cow_bytes; /* memory that was copied because of it */
     usec_t took_us;
@@ -37,7 +37,8 @@ struct snapshot_request {
     /* What is saved and how; `saved_key` is not to be set. Pointers are borrowed for the call of
      * snapshot_start. */
     struct rdb_save_options rdb;
-    int key_delay_us; /* rdb-key-save-delay: negative: a microsecond for that many keys */
+    bool incremental_fsync; /* rdb-save-incremental-fsync */
+    int key_delay_us;       /* rdb-key-save-delay: negative: a microsecond for that many keys */
     /* Streams: bytes of the image in order, borrowed for the call. snapshot_pause holds them up. */
     void (*output)(void *ctx, struct bytes);
     /* Always called once, between turns, unless snapshot_start failed. A new one may be started
@@ -46,7 +47,13 @@ struct snapshot_request {
     void *ctx;
 };
 
-struct snapshots *snapshots_new(struct io *, struct keyspace *);
+struct snapshot_hooks {
+    void (*in_child)(void *ctx,
+                     enum snapshot_purpose); /* first thing in the child: title, OOM score, CPUs */
+    void (*forked)(void *ctx, usec_t took);  /* in the parent, after each fork */
+    void *ctx;
+};
+struct snapshots *snapshots_new(struct io *, struct keyspace *, const struct snapshot_hooks *);
 void snapshots_free(struct snapshots *); /* kills what runs, without `done` */
 
 /* 0; -EBUSY: one is running; or the -errno of fork. Logs only what the child has to say. */
