@@ -14,6 +14,7 @@
 #include "server/listeners.h"
 #include "server/loop/process.h"
 #include "server/node.h"
+#include "server/saving.h"
 #include "server/slowlog.h"
 #include "server/title.h"
 #include "server/tracking.h"
@@ -124,18 +125,19 @@ int apply_title(struct node *n, const char **ret_error)
     return 0;
 }
 
-int apply_oom_score(struct node *n, const char **ret_error)
+enum { OOM_MASTER, OOM_REPLICA, OOM_CHILD };
+
+static int set_oom_score(const struct process_config *p, int kind, const char **ret_error)
 {
     static int base = 0;
     static bool have_base;
-    const struct process_config *p = &node_options(n)->process;
     if (!have_base && process_oom_score_adj_read(&base) == 0)
         have_base = true;
     int value = base;
     if (p->oom_score_adj == OOM_ADJUST_RELATIVE)
-        value = base + p->oom_score_adj_values[0];
+        value = base + p->oom_score_adj_values[kind];
     else if (p->oom_score_adj == OOM_ADJUST_ABSOLUTE)
-        value = p->oom_score_adj_values[0];
+        value = p->oom_score_adj_values[kind];
     value = value < -1000 ? -1000 : value > 1000 ? 1000 : value;
     int now;
     if (process_oom_score_adj_read(&now) == 0 && now == value)
@@ -145,6 +147,33 @@ int apply_oom_score(struct node *n, const char **ret_error)
         log_warning("Unable to write oom_score_adj: %s", strerror(-r));
         return fail(ret_error, "Failed to set current oom_score_adj. Check server logs.");
     }
+    return 0;
+}
+
+int apply_oom_score(struct node *n, const char **ret_error)
+{
+    return set_oom_score(&node_options(n)->process, OOM_MASTER, ret_error);
+}
+
+void apply_child_oom_score(struct node *n)
+{
+    (void)set_oom_score(&node_options(n)->process, OOM_CHILD, NULL);
+}
+
+void apply_child_title(struct node *n, const char *purpose)
+{
+    const struct options *o = node_options(n);
+    char title[128];
+    if (!o->process.set_proc_title)
+        return;
+    snprintf(title, sizeof(title), "%s *:%d", purpose, o->net.port);
+    process_title_set(title);
+}
+
+int apply_saving(struct node *n, const char **ret_error)
+{
+    (void)ret_error;
+    saving_configured(node_saving(n));
     return 0;
 }
 

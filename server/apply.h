@@ -30,3 +30,8 @@ int apply_watchdog(struct node *, const char **ret_error);      /* watchdog-peri
 int apply_slowlog(struct node *, const char **ret_error);       /* slowlog-max-len: trims */
 int apply_tracking(struct node *, const char **ret_error);      /* tracking-table-max-keys */
 int apply_latency(struct node *, const char **ret_error);       /* latency-tracking */
+int apply_saving(struct node *, const char **ret_error); /* save, stop-writes-on-bgsave-error */
+
+/* In a child that saves: what ps shows (set-proc-title), and the third of oom-score-adj-values. */
+void apply_child_title(struct node *, const char *purpose);
+void apply_child_oom_score(struct node *);

@@ -9,6 +9,12 @@
 #include "server/node.h"
 #include "server/pubsub.h"
 
+static const char loading_text[] = "LOADING Redis is loading the dataset in memory";
+static const char misconf_text[] =
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
+    "may modify the data set are disabled, because this instance is configured to report errors during writes if RDB "
+    "snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB "
+    "error.";
 static const char oom_text[] = "OOM command not allowed when used memory > 'maxmemory'.";
 
 static bool is_row(const struct command_entry *cmd, const char *name)
@@ -144,6 +150,20 @@ static bool memory_passes(struct client *client, struct command_entry *cmd)
     return !deny || refuse(client, cmd, oom_text);
 }
 
+/* What holds for the whole node, rarely. */
+static bool node_passes(struct client *client, struct command_entry *cmd, unsigned gates)
+{
+    unsigned flags = cmd->row->flags;
+    bool writes = (flags & CMD_WRITE) || (gate_is_exec(cmd) && multi_has_flags(client, CMD_WRITE));
+    if ((gates & GATE_MISCONF) && (writes || is_row(cmd, "ping")))
+        return refuse(client, cmd, misconf_text);
+    if ((gates & GATE_LOADING) && !(flags & CMD_LOADING))
+        return refuse(client, cmd, loading_text);
+    if ((gates & GATE_LOADING_BESIDE) && (flags & CMD_NO_ASYNC_LOADING))
+        return refuse(client, cmd, loading_text);
+    return true;
+}
+
 /* A RESP2 connection with subscriptions may only change or leave them. */
 static bool subscriber_passes(struct client *client, struct command_entry *cmd)
 {
@@ -164,7 +184,6 @@ static bool subscriber_passes(struct client *client, struct command_entry *cmd)
 
 bool gates_pass(struct node *node, struct client *client, struct command_entry *cmd, int argc, const struct bytes *argv)
 {
-    (void)node;
     if (!known_and_shaped(client, cmd, argc, argv))
         return false;
     unsigned flags = cmd->row->flags;
@@ -174,5 +193,7 @@ bool gates_pass(struct node *node, struct client *client, struct command_entry *
         return refuse(client, cmd, "NOAUTH Authentication required.");
     if ((client->flags & CLIENT_MULTI) && (flags & CMD_NO_MULTI))
         return refuse(client, cmd, "ERR Command not allowed inside a transaction");
-    return memory_passes(client, cmd) && subscriber_passes(client, cmd);
+    unsigned gates = node_gates(node);
+    return memory_passes(client, cmd) && (__builtin_expect(gates == 0, 1) || node_passes(client, cmd, gates)) &&
+           subscriber_passes(client, cmd);
 }

@@ -7,9 +7,11 @@
 #include "server/clients.h"
 #include "server/info.h"
 #include "server/listeners.h"
+#include "server/loading.h"
 #include "server/loop/process.h"
 #include "server/node.h"
 #include "server/pubsub.h"
+#include "server/saving.h"
 #include "server/stats.h"
 #include "server/tracking.h"
 #include "server/multi.h"
@@ -186,26 +188,46 @@ void info_memory(struct node *n, struct buf *b)
     info_u64(b, "lazyfreed_objects", ks_stats(node_keyspace(n))->lazyfreed);
 }
 
+static void info_snapshot(struct node *n, struct buf *b)
+{
+    const struct snapshots *images = saving_snapshots(node_saving(n));
+    struct snapshot_progress p;
+    snapshot_progress(images, &p);
+    msec_t age = snapshot_running(images) && p.cow_at ? clock_monotonic_us() / 1000 - p.cow_at : 0;
+    info_u64(b, "current_cow_peak", snapshot_running(images) ? p.cow_peak : 0);
+    info_u64(b, "current_cow_size", p.cow_bytes);
+    info_line(b, "current_cow_size_age", "%lld", (long long)age / 1000);
+    info_line(b, "current_fork_perc", "%.2f", p.keys_total ? 100.0 * (double)p.keys / (double)p.keys_total : 0);
+    info_u64(b, "current_save_keys_processed", p.keys);
+    info_u64(b, "current_save_keys_total", p.keys_total);
+}
+
 void info_persistence(struct node *n, struct buf *b)
 {
-    static const char *const begin[] = { "loading", "async_loading", "current_cow_peak", "current_cow_size",
-                                         "current_cow_size_age" };
-    for (size_t i = 0; i < sizeof(begin) / sizeof(*begin); i++)
-        info_u64(b, begin[i], 0);
-    info_line(b, "current_fork_perc", "0.00");
-    info_u64(b, "current_save_keys_processed", 0);
-    info_u64(b, "current_save_keys_total", 0);
-    info_u64(b, "rdb_changes_since_last_save", ks_stats(node_keyspace(n))->dirty);
-    info_u64(b, "rdb_bgsave_in_progress", 0);
-    info_u64(b, "rdb_last_save_time", (uint64_t)node_start_ms(n) / 1000);
-    info_line(b, "rdb_last_bgsave_status", "ok");
-    info_line(b, "rdb_last_bgsave_time_sec", "-1");
-    info_line(b, "rdb_current_bgsave_time_sec", "-1");
-    static const char *const rdb[] = { "rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired",
-                                       "rdb_last_load_keys_loaded", "aof_enabled", "aof_rewrite_in_progress",
-                                       "aof_rewrite_scheduled" };
-    for (size_t i = 0; i < sizeof(rdb) / sizeof(*rdb); i++)
-        info_u64(b, rdb[i], 0);
+    struct saving *saving = node_saving(n);
+    const struct snapshots *images = saving_snapshots(saving);
+    const struct snapshot_figures *figures = snapshot_figures(images);
+    const struct rdb_load_report *loaded = loading_last_report(node_loading(n));
+    enum loading_state loading = loading_state(node_loading(n));
+    struct saving_figures f;
+    saving_figures(saving, &f);
+    bool saves = snapshot_running(images) && snapshot_purpose(images) != SNAPSHOT_AOF;
+    info_u64(b, "loading", loading == LOADING_BLOCKING);
+    info_u64(b, "async_loading", loading == LOADING_BESIDE);
+    info_snapshot(n, b);
+    info_u64(b, "rdb_changes_since_last_save", f.dirty);
+    info_u64(b, "rdb_bgsave_in_progress", saves);
+    info_u64(b, "rdb_last_save_time", (uint64_t)f.last_save_ms / 1000);
+    info_line(b, "rdb_last_bgsave_status", "%s", f.last_ok ? "ok" : "err");
+    info_line(b, "rdb_last_bgsave_time_sec", "%lld", (long long)f.last_took_s);
+    info_line(b, "rdb_current_bgsave_time_sec", "%lld", (long long)f.current_s);
+    info_u64(b, "rdb_saves", f.saves);
+    info_u64(b, "rdb_last_cow_size", figures->cow_save);
+    info_u64(b, "rdb_last_load_keys_expired", loaded->expired);
+    info_u64(b, "rdb_last_load_keys_loaded", loaded->keys);
+    info_u64(b, "aof_enabled", 0);
+    info_u64(b, "aof_rewrite_in_progress", 0);
+    info_u64(b, "aof_rewrite_scheduled", 0);
     info_line(b, "aof_last_rewrite_time_sec", "-1");
     info_line(b, "aof_current_rewrite_time_sec", "-1");
     info_line(b, "aof_last_bgrewrite_status", "ok");
@@ -215,6 +237,7 @@ void info_persistence(struct node *n, struct buf *b)
     info_u64(b, "aof_last_cow_size", 0);
     info_u64(b, "module_fork_in_progress", 0);
     info_u64(b, "module_fork_last_cow_size", 0);
+    loading_info(node_loading(n), b);
 }
 
 void info_replication(struct node *n, struct buf *b)

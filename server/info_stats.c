@@ -9,6 +9,7 @@
 #include "server/migrate.h"
 #include "server/node.h"
 #include "server/pubsub.h"
+#include "server/saving.h"
 #include "server/stats.h"
 #include "server/tracking.h"
 
@@ -68,10 +69,12 @@ void info_stats(struct node *n, struct buf *b)
     info_u64(b, "pubsub_channels", pubsub_count(node_pubsub(n), PUBSUB_CHANNEL));
     info_u64(b, "pubsub_patterns", pubsub_count(node_pubsub(n), PUBSUB_PATTERN));
     info_u64(b, "pubsubshard_channels", pubsub_count(node_pubsub(n), PUBSUB_SHARD));
-    ZEROS(b, "latest_fork_usec", "total_forks");
+    const struct snapshot_figures *images = snapshot_figures(saving_snapshots(node_saving(n)));
+    info_u64(b, "latest_fork_usec", (uint64_t)images->fork_us);
+    info_u64(b, "total_forks", images->forks);
     info_u64(b, "migrate_cached_sockets", migrations_sockets(node_migrations(n)));
-    ZEROS(b, "slave_expires_tracked_keys", "active_defrag_hits",
-          "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
+    ZEROS(b, "slave_expires_tracked_keys",
+          "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses",
           "total_active_defrag_time", "current_active_defrag_time");
     info_u64(b, "tracking_total_keys", tracking_keys(node_tracking(n)));
     info_u64(b, "tracking_total_items", tracking_items(node_tracking(n)));

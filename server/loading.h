@@ -1,14 +1,14 @@
-/* The node while data are being loaded: at its start, after DEBUG RELOAD, and as a replica. Serves
- * what may be served in between, keeps the figures of INFO, tells the progress in the log.
+/* The node while data are being loaded: at its start, and as a replica. Serves what may be served
+ * in between, keeps the figures of INFO, tells the progress in the log.
  *
- *     none -- loading_begin --> loading (all but few commands answer -LOADING)   --> done(report)
- * --> none
- *                          \--> beside  (the old data are read meanwhile)       /
+ *     none -- loading_begin --> blocking (all but few commands answer -LOADING) --> done --> none
+ *                          \--> beside   (the old data are read meanwhile)       -/
  */
 #pragma once
 
 #include "server/persist/rdb_loading.h"
 
+struct buf;
 struct node;
 struct loading;
 
@@ -19,6 +19,7 @@ struct loading_request {
     uint64_t size;     /* of pushed bytes, 0 = not known (for the figures) */
     bool beside;       /* swapdb: see rdb_loading.h. Else the keyspace must be empty */
     bool keep_expired; /* a replica: the master's DEL will come */
+    bool onto, replace; /* DEBUG RELOAD: see rdb_load.h */
     /* Called once, between turns, also after a failure (report->error); not after loading_cancel. */
     void (*done)(void *ctx, const struct rdb_load_report *);
     void (*slice)(void *ctx); /* after every slice, may be NULL. May cancel */
@@ -38,12 +39,9 @@ void loading_cancel(struct loading *);
 void loading_finish(struct loading *);
 
 enum loading_state loading_state(const struct loading *);
-/* The gates ask this for every command: one load. */
-extern const char loading_text[];    /* "LOADING Redis is loading the dataset in memory" */
 bool loading_step(struct loading *); /* before_wait: true when there is more to do now */
 
-/* Of the file that was loaded at start: what it says of replication (has_replication, repl_id,
- * repl_offset, repl_stream_db). All zero when nothing was loaded, or by somebody else since. */
+/* Of the last file that was loaded whole: what it says of replication (has_replication, repl_id,
+ * repl_offset, repl_stream_db), and how many keys. All zero when there was none. */
 const struct rdb_load_report *loading_last_report(const struct loading *);
-struct buf;
 void loading_info(const struct loading *, struct buf *); /* loading_* fields while loading */

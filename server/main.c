@@ -167,21 +167,26 @@ static void announce(struct options *o)
 {
     log_warning("Server initialized");
     process_check_system(o->net.tcp_backlog);
-    log_notice("Nothing is written to disk by this version: the data set lives in memory only.");
-    if (o->net.port)
-        log_notice("Ready to accept connections tcp");
-    if (o->net.unixsocket && o->net.unixsocket[0])
-        log_notice("Ready to accept connections unix");
-    if (o->process.supervised == SUPERVISED_SYSTEMD || o->process.supervised == SUPERVISED_AUTO)
-        process_notify_systemd("STATUS=Ready to accept connections\nREADY=1\n");
     uint64_t maxmemory = o->keyspace.maxmemory;
     if (maxmemory > 0 && maxmemory < 1024 * 1024)
         log_warning("WARNING: You specified a maxmemory value that is less than 1MB (current value is %llu bytes). Are "
                     "you sure this is what you really want?", (unsigned long long)maxmemory);
 }
 
+/* The data are loaded. */
+static void announce_ready(void *ctx)
+{
+    struct options *o = ctx;
+    if (o->net.port)
+        log_notice("Ready to accept connections tcp");
+    if (o->net.unixsocket && o->net.unixsocket[0])
+        log_notice("Ready to accept connections unix");
+    if (o->process.supervised == SUPERVISED_SYSTEMD || o->process.supervised == SUPERVISED_AUTO)
+        process_notify_systemd("STATUS=Ready to accept connections\nREADY=1\n");
+}
+
 /* Runs the node until it is told to stop. */
-static void serve(struct options *o, struct config *config, int argc, char **argv)
+static int serve(struct options *o, struct config *config, int argc, char **argv)
 {
     config_set_owner(config, node);
     apply_oom_score(node, NULL);
@@ -192,9 +197,10 @@ static void serve(struct options *o, struct config *config, int argc, char **arg
     node_take_signals(node);
     process_catch_signals(node_request_shutdown_signal);
     announce(o);
-    node_run(node);
+    int r = node_run(node, announce_ready, o);
     if (o->process.supervised == SUPERVISED_SYSTEMD || o->process.supervised == SUPERVISED_AUTO)
         process_notify_systemd("STOPPING=1\n");
+    return r;
 }
 
 /* Everything from the configuration to the end of the node. The exit status. */
@@ -206,12 +212,13 @@ static int run(struct options *o, struct config *config, int argc, char **argv)
     const char *pidfile = become(o, config);
     if (node_new(config, o, argc, argv, &node) < 0)
         return 1;
-    serve(o, config, argc, argv);
+    int r = serve(o, config, argc, argv);
     if (pidfile)
         process_remove_pidfile(pidfile);
-    log_warning("Ouro is now ready to exit, bye bye...");
+    if (r == 0)
+        log_warning("Ouro is now ready to exit, bye bye...");
     node_free(node);
-    return 0;
+    return r < 0;
 }
 
 int main(int argc, char **argv)

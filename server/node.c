@@ -23,11 +23,13 @@
 #include "server/guard.h"
 #include "server/latency.h"
 #include "server/listeners.h"
+#include "server/loading.h"
 #include "server/migrate.h"
 #include "server/monitor.h"
 #include "server/multi.h"
 #include "server/propagate.h"
 #include "server/pubsub.h"
+#include "server/saving.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
 #include "server/tracking.h"
@@ -50,6 +52,9 @@ struct node {
     struct watch_table *watches;
     struct blocked *blocked;
     struct migrations *migrations;
+    struct saving *saving;
+    struct loading *loading;
+    unsigned gates; /* enum node_gate */
     char run_id[41], replid[41];
     msec_t start_ms;
     char **argv;
@@ -62,6 +67,10 @@ struct node {
     uint64_t turn_commands;
     volatile int signalled;
     bool stopping;
+    int status;    /* of node_run */
+    msec_t load_began;
+    void (*ready)(void *ctx);
+    void *ready_ctx;
 };
 
 enum {
@@ -102,6 +111,11 @@ static void on_touched(void *ctx, struct db *db, struct bytes key)
     struct guard *guard = dispatch_guard(n->dispatch);
     if (__builtin_expect(guard_keys(guard) > 0, 0))
         guard_touched(guard, key);
+}
+
+static void on_flushed_all(void *ctx)
+{
+    saving_flushed(((struct node *)ctx)->saving);
 }
 
 /* ---- upcalls of the loop ---- */
@@ -186,12 +200,15 @@ static void cron(struct node *n, usec_t now)
     note_peak_memory(n);
     clients_cron(n->clients, now / 1000);
     ks_housekeep(n->ks, clock_monotonic_us, HOUSEKEEP_BUDGET_US);
+    saving_cron(n->saving);
     n->stats->cron_us_sum += (uint64_t)(clock_monotonic_us() - begin);
 }
 
 /* Removes what is due; returns the monotonic time of the next. */
 static usec_t expire(struct node *n, usec_t now)
 {
+    if (dispatch_paused(n->dispatch) != PAUSE_NONE || loading_state(n->loading) != LOADING_NONE)
+        return INT64_MAX;
     usec_t budget = EXPIRE_BUDGET_US * ks_config(n->ks)->active_expire_effort;
     msec_t wall = io_now_wall(n->io) / 1000;
     msec_t next = ks_expire_cycle(n->ks, clock_monotonic_us, budget);
@@ -213,7 +230,9 @@ static void check_signal(struct node *n)
     const struct process_config *p = &n->options->process;
     unsigned flags = signo == 2 ? p->shutdown_on_sigint : p->shutdown_on_sigterm;
     log_warning(signo == 2 ? "Received SIGINT scheduling shutdown..." : "Received SIGTERM scheduling shutdown...");
-    node_shutdown(n, flags);
+    if (node_shutdown(n, flags) < 0)
+        log_warning("%s received but errors trying to shut down the server, check the logs for more information",
+                    signo == 2 ? "SIGINT" : "SIGTERM");
 }
 
 static void account_turn(struct node *n)
@@ -244,7 +263,7 @@ static usec_t before_wait(void *ctx)
     if (now >= blocked_deadline(n->blocked))
         blocked_time_out(n->blocked, io_now_wall(n->io) / 1000);
     migrations_turn(n->migrations, now);
-    usec_t due = dispatch_paused(n->dispatch) == PAUSE_NONE ? expire(n, now) : INT64_MAX;
+    usec_t due = expire(n, now);
     if (now >= n->next_cron)
         cron(n, now);
     if (ks_lazyfree_pending(n->ks))
@@ -254,7 +273,10 @@ static usec_t before_wait(void *ctx)
     clients_execute(n->clients); /* those that the above released */
     clients_evict(n->clients);
     tracking_end_of_turn(n->tracking);
+    bool more_to_load = loading_step(n->loading);
     account_turn(n);
+    if (more_to_load)
+        return now;
     if (n->lazy_work && ks_lazyfree_pending(n->ks))
         return now;
     due = earlier(due, earlier(n->next_cron, dispatch_deadline(n->dispatch)));
@@ -303,7 +325,7 @@ static int start_loop(struct node *n)
 static void make_parts(struct node *n)
 {
     struct options *o = n->options;
-    struct ks_hooks hooks = { n, on_removed, on_notify, on_touched };
+    struct ks_hooks hooks = { n, on_removed, on_notify, on_touched, on_flushed_all };
     n->ks = ks_new(o->process.databases, &o->keyspace, &hooks);
     ks_set_now(n->ks, n->start_ms);
     n->stats = stats_new();
@@ -319,6 +341,8 @@ static void make_parts(struct node *n)
     n->dispatch = dispatch_new(n);
     clients_attach_dispatch(n->clients, n->dispatch);
     n->migrations = migrations_new(n);
+    n->saving = saving_new(n);
+    n->loading = loading_new(n);
 }
 
 int node_new(struct config *config, struct options *options, int argc, char **argv, struct node **ret_node)
@@ -346,9 +370,54 @@ int node_new(struct config *config, struct options *options, int argc, char **ar
     return 0;
 }
 
-void node_run(struct node *n)
+/* ---- the data on disk ---- */
+
+static void be_ready(struct node *n)
 {
+    if (n->ready)
+        n->ready(n->ready_ctx);
+}
+
+static void on_loaded(void *ctx, const struct rdb_load_report *report)
+{
+    struct node *n = ctx;
+    if (report->error.failure == RDB_FINE) {
+        log_notice("DB loaded from disk: %.3f seconds", (double)(clock_wall_us() / 1000 - n->load_began) / 1000);
+        be_ready(n);
+        return;
+    }
+    if (report->error.failure == RDB_UNSUPPORTED)
+        log_warning("Fatal error loading the DB, check the reason above. Exiting.");
+    else
+        log_warning("Terminating server after rdb file reading failure.");
+    n->status = -EIO;
+    n->stopping = true;
+    io_stop(n->io);
+}
+
+static int load_from_disk(struct node *n)
+{
+    struct loading_request req = { .path = saving_path(n->saving), .done = on_loaded, .ctx = n };
+    n->load_began = clock_wall_us() / 1000;
+    int r = loading_begin(n->loading, &req);
+    if (r == -ENOENT) {
+        be_ready(n);
+        return 0;
+    }
+    if (r < 0)
+        log_warning("Fatal error: can't open the RDB file %s for reading: %s", req.path, strerror(-r));
+    return r;
+}
+
+int node_run(struct node *n, void (*ready)(void *ctx), void *ctx)
+{
+    n->ready = ready;
+    n->ready_ctx = ctx;
+    int r = load_from_disk(n);
+    if (r < 0)
+        return r;
     io_run(n->io);
+    return n->status;
 }
 
 void node_free(struct node *n)
@@ -356,6 +425,7 @@ void node_free(struct node *n)
     if (!n)
         return;
     listeners_close(n->listeners);
+    saving_free(n->saving);
     clients_free(n->clients);
     migrations_free(n->migrations);
     dispatch_free(n->dispatch);
@@ -368,6 +438,7 @@ void node_free(struct node *n)
     latency_free(n->latency);
     slowlog_free(n->slowlog);
     stats_free(n->stats);
+    loading_free(n->loading);
     if (n->ks)
         ks_free(n->ks);
     if (n->io)
@@ -380,11 +451,19 @@ void node_free(struct node *n)
 
 int node_shutdown(struct node *n, unsigned flags)
 {
-    (void)flags; /* nothing is persisted yet: every form ends the process */
     if (n->stopping)
         return 0;
-    n->stopping = true;
     log_warning("User requested shutdown...");
+    if (loading_state(n->loading) == LOADING_BLOCKING) /* a part of the data must not replace all of them */
+        flags = (flags & ~(unsigned)SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE;
+    int r = saving_at_shutdown(n->saving, flags);
+    if (r < 0) {
+        log_warning("Errors trying to shut down the server. Check the logs for more information.");
+        return r;
+    }
+    n->stopping = true;
+    /* What came in the same turn is not executed: it would not be saved. */
+    dispatch_pause(n->dispatch, PAUSE_FOR_SHUTDOWN, PAUSE_ALL, INT64_MAX);
     io_stop(n->io);
     return 0;
 }
@@ -414,6 +493,11 @@ void node_request_shutdown_signal(int signo)
         return;
     n->signalled = signo;
     io_wake(n->io);
+}
+
+void node_set_gate(struct node *n, enum node_gate gate, bool on)
+{
+    n->gates = on ? n->gates | gate : n->gates & ~(unsigned)gate;
 }
 
 void node_pause_cron(struct node *n, bool pause)
@@ -446,6 +530,9 @@ struct watch_table *node_watches(struct node *n) { return n->watches; }
 struct blocked *node_blocked(struct node *n) { return n->blocked; }
 struct migrations *node_migrations(struct node *n) { return n->migrations; }
 struct listeners *node_listeners(struct node *n) { return n->listeners; }
+struct saving *node_saving(struct node *n) { return n->saving; }
+struct loading *node_loading(struct node *n) { return n->loading; }
+unsigned node_gates(const struct node *n) { return n->gates; }
 const char *node_run_id(const struct node *n) { return n->run_id; }
 const char *node_replid(const struct node *n) { return n->replid; }
 msec_t node_start_ms(const struct node *n) { return n->start_ms; }

@@ -22,6 +22,8 @@ struct blocked;
 struct migrations;
 struct dispatch;
 struct listeners;
+struct saving;
+struct loading;
 
 enum shutdown_flags {
     SHUTDOWN_DEFAULT = 0,
@@ -33,7 +35,9 @@ enum shutdown_flags {
 
 /* Makes the parts and listens. Logs what fails; 0 or -errno. config and options must outlive the node. */
 int node_new(struct config *, struct options *, int argc, char **argv, struct node **ret_node);
-void node_run(struct node *);  /* until shutdown; returns with everything flushed */
+/* Loads what is on disk, answering already; calls `ready` (may be NULL) when it serves. Until shutdown; returns with
+ * everything flushed: 0, or negative when the data could not be loaded. */
+int node_run(struct node *, void (*ready)(void *ctx), void *ctx);
 void node_free(struct node *);
 
 struct io *node_io(struct node *);
@@ -53,6 +57,17 @@ struct watch_table *node_watches(struct node *);
 struct blocked *node_blocked(struct node *);
 struct migrations *node_migrations(struct node *);
 struct listeners *node_listeners(struct node *);
+struct saving *node_saving(struct node *);
+struct loading *node_loading(struct node *);
+
+/* Reasons to refuse commands that are rare: the gates look at them together. */
+enum node_gate {
+    GATE_LOADING = 1 << 0,
+    GATE_LOADING_BESIDE = 1 << 1,
+    GATE_MISCONF = 1 << 2, /* the data cannot be saved: no writes */
+};
+void node_set_gate(struct node *, enum node_gate, bool on);
+unsigned node_gates(const struct node *);
 
 const char *node_replid(const struct node *);  /* 40 hex digits: the replication id */
 const char *node_run_id(const struct node *); /* 40 hex digits */
@@ -60,7 +75,7 @@ msec_t node_start_ms(const struct node *);    /* wall time of the start */
 msec_t node_now(const struct node *);         /* wall ms, frozen for the command */
 char **node_argv(const struct node *);        /* command line, NULL-terminated */
 
-/* 0: the process will end after this turn. -EBUSY...: refused (cannot happen without persistence). */
+/* 0: the process will end after this turn, nothing more is executed. Negative: the data could not be saved. */
 int node_shutdown(struct node *, unsigned flags);
 bool node_shutdown_abort(struct node *); /* SHUTDOWN ABORT: false when none is under way */
 int node_relisten(struct node *, const char **ret_error); /* after CONFIG SET bind / port */

@@ -340,6 +340,7 @@ void options_attach(struct options *o, struct config *c, struct node *node)
     config_attach(c, monitor_rows, &o->monitor, node);
     config_attach(c, types_rows, &o->types, node);
     config_attach(c, keyspace_rows, &o->keyspace, node);
+    config_attach(c, persist_rows, &o->persist, node);
     config_attach(c, later_rows, o->later, node);
     config_attach_lines(c, lines, node);
     config_attach_lines(c, later_lines, node);
@@ -348,6 +349,7 @@ void options_attach(struct options *o, struct config *c, struct node *node)
 void options_done(struct options *o)
 {
     special_bind_done(&o->net);
+    persist_config_done(&o->persist);
     later_free(o->later);
     o->later = NULL;
 }

@@ -81,6 +81,23 @@ struct monitor_config {
     int latency_tracking_info_percentiles_n;
 };
 
+enum rdb_save_version { RDB_SAVE_10, RDB_SAVE_11, RDB_SAVE_AUTO };
+struct save_point {
+    int64_t seconds, changes;
+};
+/* server/saving.c, server/loading.c */
+struct persist_config {
+    struct save_point *save; /* save_n of them */
+    int save_n;
+    char *dbfilename; /* never NULL */
+    bool rdbcompression, rdbchecksum, rdb_save_incremental_fsync, rdb_del_sync_files;
+    bool stop_writes_on_bgsave_error;
+    int sanitize_dump_payload;               /* kept: everything is always checked */
+    int rdb_key_save_delay, key_load_delay;  /* us a key; negative: a us for that many keys */
+    int loading_process_events_interval_bytes;
+    int rdb_save_version; /* enum rdb_save_version */
+};
+
 /* Values of directives whose feature comes later: kept, to be read, set and rewritten. */
 struct later_config;
 
@@ -91,6 +108,7 @@ struct options {
     struct monitor_config monitor;
     struct types_limits types;
     struct ks_config keyspace;
+    struct persist_config persist;
     struct later_config *later;
 };
 

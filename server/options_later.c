@@ -14,21 +14,7 @@
 #include "common/text.h"
 #include "server/options_private.h"
 
-struct save_point {
-    int64_t seconds, changes;
-};
-
 struct later_config {
-    /* snapshots */
-    struct save_point *save;
-    int save_n;
-    char *dbfilename;
-    bool rdbcompression, rdbchecksum, rdb_save_incremental_fsync, rdb_del_sync_files;
-    bool stop_writes_on_bgsave_error;
-    int sanitize_dump_payload;
-    int rdb_key_save_delay, key_load_delay; /* us; negative: that many keys a us */
-    int loading_process_events_interval_bytes;
-
     /* append-only file */
     bool appendonly, no_appendfsync_on_rewrite, aof_load_truncated, aof_rewrite_incremental_fsync;
     bool aof_timestamp_enabled, aof_use_rdb_preamble, aof_disable_auto_gc;
@@ -97,65 +83,6 @@ static int fail(const char **ret_error, const char *text)
     return -EINVAL;
 }
 
-/* ---- save <seconds> <changes>, any number of times; one empty word: none ---- */
-
-static int save_set(void *base, const struct config_row *row, int argc, const struct bytes *argv,
-                    bool adds, const char **ret_error)
-{
-    (void)row;
-    struct later_config *l = base;
-    static const char invalid[] = "Invalid save parameters";
-    if (argc == 0) {
-        l->save_n = 0;
-        return 0;
-    }
-    if (argc % 2)
-        return fail(ret_error, invalid);
-    int n = adds ? l->save_n : 0;
-    struct save_point *save = mem_alloc((size_t)(n + argc / 2) * sizeof(*save));
-    if (n)
-        memcpy(save, l->save, (size_t)n * sizeof(*save));
-    for (int i = 0; i < argc; i += 2, n++) {
-        struct save_point *p = &save[n];
-        if (!num_parse_i64(argv[i], &p->seconds) || !num_parse_i64(argv[i + 1], &p->changes) ||
-            p->seconds < 1 || p->changes < 0) {
-            mem_free(save);
-            return fail(ret_error, invalid);
-        }
-    }
-    mem_free(l->save);
-    l->save = save;
-    l->save_n = n;
-    return 0;
-}
-
-static void save_get(const void *base, const struct config_row *row, struct buf *b)
-{
-    (void)row;
-    const struct later_config *l = base;
-    for (int i = 0; i < l->save_n; i++)
-        (void)buf_printf(b, "%s%" PRId64 " %" PRId64, i ? " " : "", l->save[i].seconds,
-                         l->save[i].changes);
-}
-
-static void save_rewrite(const void *base, const struct config_row *row, struct config *c)
-{
-    const struct later_config *l = base;
-    struct buf b = BUF_INIT(BUF_UNLIMITED);
-    save_get(base, row, &b);
-    bool differs = bytes_cmp(buf_bytes(&b), bytes_of_str(row->def)) != 0;
-    for (int i = 0; i < l->save_n; i++) {
-        buf_clear(&b);
-        (void)buf_printf(&b, "%" PRId64 " %" PRId64, l->save[i].seconds, l->save[i].changes);
-        config_rewrite_line(c, row, buf_bytes(&b), differs);
-    }
-    if (!l->save_n)
-        config_rewrite_line(c, row, BYTES("\"\""), true);
-    buf_done(&b);
-}
-
-static const struct config_special special_save = { save_set, save_get, save_rewrite };
-
 /* ---- replicaof <host> <port> | no one ---- */
 
 static int replicaof_set(void *base, const struct config_row *row, int argc,
@@ -194,8 +121,6 @@ static const struct config_special special_replicaof = { replicaof_set, replicao
 static const char *check_names(void *base)
 {
     const struct later_config *l = base;
-    if (l->dbfilename && strchr(l->dbfilename, '/'))
-        return "dbfilename can't be a path, just a filename";
     if (l->appendfilename && !l->appendfilename[0])
         return "appendfilename can't be empty";
     if (l->appendfilename && strchr(l->appendfilename, '/'))
@@ -239,9 +164,6 @@ static const char *check_backlog(void *base)
 /* ---- words ---- */
 
 enum { NO, YES, THIRD };
-static const struct config_word sanitize_words[] = {
-    { "no", NO }, { "yes", YES }, { "clients", THIRD }, { NULL }
-};
 static const struct config_word appendfsync_words[] = {
     { "everysec", 0 }, { "always", 1 }, { "no", 2 }, { NULL }
 };
@@ -271,19 +193,6 @@ static const struct config_word pubsub_words[] = { { "allchannels", 0 },
                                                    { NULL } };
 
 const struct config_row later_rows[] = {
-    /* snapshots */
-    SPECIAL("save", special_save, "3600 1 300 100 60 10000", .flags = CONFIG_WORDS | CONFIG_MULTI),
-    STRING("dbfilename", dbfilename, "dump.rdb", .flags = CONFIG_PROTECTED, .check = check_names),
-    BOOL("rdbcompression", rdbcompression, "yes"),
-    BOOL("rdbchecksum", rdbchecksum, "yes", IMMUTABLE),
-    BOOL("rdb-save-incremental-fsync", rdb_save_incremental_fsync, "yes"),
-    BOOL("rdb-del-sync-files", rdb_del_sync_files, "no"),
-    BOOL("stop-writes-on-bgsave-error", stop_writes_on_bgsave_error, "yes"),
-    ENUM("sanitize-dump-payload", sanitize_dump_payload, "no", sanitize_words),
-    INT("rdb-key-save-delay", rdb_key_save_delay, "0", INT_MIN, INT_MAX, HIDDEN),
-    INT("key-load-delay", key_load_delay, "0", INT_MIN, INT_MAX, HIDDEN),
-    INT("loading-process-events-interval-bytes", loading_process_events_interval_bytes, "2097152",
-        1024, INT_MAX, HIDDEN),
     /* append-only file */
     BOOL("appendonly", appendonly, "no", DEFAULT_ONLY),
     STRING("appendfilename", appendfilename, "appendonly.aof", IMMUTABLE, .check = check_names),
@@ -458,7 +367,6 @@ void later_free(struct later_config *l)
 {
     if (!l)
         return;
-    mem_free(l->save);
     mem_free(l->replicaof);
     mem_free(l);
 }

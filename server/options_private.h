@@ -41,6 +41,10 @@ extern const struct config_special special_percentiles;  /* monitor_config */
 extern const struct config_special special_notify;       /* ks_config */
 void special_bind_done(struct net_config *);
 
+/* options_persist.c */
+extern const struct config_row persist_rows[];
+void persist_config_done(struct persist_config *);
+
 /* options_later.c */
 extern const struct config_row later_rows[];
 extern const struct config_line_rule later_lines[];

@@ -2,6 +2,7 @@
 
 #include "server/call.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -16,8 +17,10 @@
 #include "server/commands/debug_digest.h"
 #include "server/config.h"
 #include "server/io.h"
+#include "server/loading.h"
 #include "server/loop/process.h"
 #include "server/node.h"
+#include "server/saving.h"
 
 /* ---- looking ---- */
 
@@ -288,6 +291,65 @@ static void debug_packed_threshold(struct call *c)
         reply_ok(c);
 }
 
+/* ---- RELOAD ---- */
+
+static void on_reloaded(void *ctx, const struct rdb_load_report *report)
+{
+    *(bool *)ctx = report->error.failure == RDB_FINE;
+}
+
+/* From the file; unless the keys that are there stay (`onto`), they do so until the file has been found whole. */
+static bool reload_from_disk(struct call *c, bool onto, bool merge)
+{
+    struct loading *l = node_loading(c->node);
+    bool fine = false;
+    struct loading_request req = { .path = saving_path(node_saving(c->node)),
+                                   .beside = !onto,
+                                   .onto = onto,
+                                   .replace = merge,
+                                   .done = on_reloaded,
+                                   .ctx = &fine };
+    int r = loading_begin(l, &req);
+    if (r < 0) {
+        log_warning("The RDB file %s cannot be loaded: %s", req.path, strerror(-r));
+        return false;
+    }
+    loading_finish(l);
+    return fine;
+}
+
+static void debug_reload(struct call *c)
+{
+    bool save = true, flush = true, merge = false;
+    for (int i = 2; i < c->argc; i++) {
+        if (arg_is(c, i, "merge")) {
+            merge = true;
+        } else if (arg_is(c, i, "noflush")) {
+            flush = false;
+        } else if (arg_is(c, i, "nosave")) {
+            save = false;
+        } else {
+            reply_error(c, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return;
+        }
+    }
+    if (loading_state(node_loading(c->node)) != LOADING_NONE) {
+        reply_error(c, "ERR Data are being loaded already");
+        return;
+    }
+    int r = save ? saving_now(node_saving(c->node)) : 0;
+    if (r == -EBUSY) {
+        reply_error(c, "ERR Background save already in progress");
+    } else if (r < 0) {
+        reply_error(c, "ERR");
+    } else if (!reload_from_disk(c, !flush, merge)) {
+        reply_error(c, "ERR Error trying to load the RDB dump, check server logs.");
+    } else {
+        log_warning("DB reloaded by DEBUG RELOAD");
+        reply_ok(c);
+    }
+}
+
 static void debug_accept(struct call *c)
 {
     reply_ok(c);
@@ -380,6 +442,7 @@ static const struct sub {
     { "populate", debug_populate, 3, 5 },
     { "protocol", debug_protocol, 3, 3 },
     { "quicklist-packed-threshold", debug_packed_threshold, 3, 3 },
+    { "reload", debug_reload, 2, 5 },
     { "replybuffer", debug_replybuffer, 3, 4 },
     { "segfault", debug_segfault, 2, 2 },
     { "set-active-expire", debug_set_active_expire, 3, 3 },
@@ -421,6 +484,8 @@ static void debug_help(struct call *c)
         "PROTOCOL <type>",
         "    Reply with a test value: string, integer, double, bignum, null, array, set, map, attrib, push, verbatim,",
         "    true, false.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Save the data set and load it again; on top of what is there with NOFLUSH, over it with MERGE as well.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Turn the background expiry off or on.",
         "SLEEP <seconds>",

@@ -262,6 +262,7 @@ static void cmd_flushall(struct call *c)
         ks_stats(c->ks)->dirty += db_size(ks_db(c->ks, i));
     ks_flush_all(c->ks, how);
     ks_stats(c->ks)->dirty++; /* the next save is due whether or not there were keys */
+    ks_flushed_all(c->ks);
     effect_force(c);
     reply_ok(c);
 }

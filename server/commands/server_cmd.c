@@ -1,4 +1,4 @@
-/* TIME LOLWUT SHUTDOWN ROLE MONITOR. */
+/* TIME LOLWUT ROLE MONITOR. */
 #include <stdio.h>
 
 #include "common/num.h"
@@ -32,48 +32,6 @@ static void cmd_monitor(struct call *c)
     }
     monitors_add(node_monitors(c->node), c->client);
     reply_ok(c);
-}
-
-/* ---- SHUTDOWN ---- */
-
-static void cmd_shutdown(struct call *c)
-{
-    unsigned flags = 0;
-    bool abort = false;
-    for (int i = 1; i < c->argc; i++) {
-        if (arg_is(c, i, "nosave"))
-            flags |= SHUTDOWN_NOSAVE;
-        else if (arg_is(c, i, "save"))
-            flags |= SHUTDOWN_SAVE;
-        else if (arg_is(c, i, "now"))
-            flags |= SHUTDOWN_NOW;
-        else if (arg_is(c, i, "force"))
-            flags |= SHUTDOWN_FORCE;
-        else if (arg_is(c, i, "abort"))
-            abort = true;
-        else {
-            reply_syntax_error(c);
-            return;
-        }
-    }
-    bool both = (flags & SHUTDOWN_SAVE) && (flags & SHUTDOWN_NOSAVE);
-    if (both || (abort && flags)) {
-        reply_syntax_error(c);
-        return;
-    }
-    if (abort) {
-        if (node_shutdown_abort(c->node))
-            reply_ok(c);
-        else
-            reply_error(c, "ERR No shutdown in progress.");
-        return;
-    }
-    if (flags & SHUTDOWN_SAVE) {
-        reply_error(c, "ERR SHUTDOWN SAVE is not supported yet: nothing is written to disk by this version");
-        return;
-    }
-    node_shutdown(c->node, flags);
-    client_close(c->client); /* no reply: the connection ends with the process */
 }
 
 /* ---- LOLWUT ---- */
@@ -119,8 +77,6 @@ const struct command server_commands[] = {
     { "time", cmd_time, 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
     { "role", cmd_role, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
     { "lolwut", cmd_lolwut, -1, CMD_READ | CMD_FAST, NO_KEYS, NULL },
-    { "shutdown", cmd_shutdown, -1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_NO_MULTI | CMD_ALLOW_BUSY,
-      NO_KEYS, NULL },
     { "monitor", cmd_monitor, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, NO_KEYS, NULL },
     COMMANDS_END,
 };

@@ -66,6 +66,12 @@ void ks_flush_all(struct keyspace *ks, enum ks_del how)
         flush(ks_db(ks, i), how, i == 0 ? whole_db : KS_FLUSHED_TOO);
 }
 
+void ks_flushed_all(struct keyspace *ks)
+{
+    if (ks->hooks.flushed_all)
+        ks->hooks.flushed_all(ks->hooks.ctx);
+}
+
 void ks_swap(struct keyspace *ks, int a, int b)
 {
     struct db *x = ks_db(ks, a), *y = ks_db(ks, b);

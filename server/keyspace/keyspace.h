@@ -70,6 +70,8 @@ struct ks_hooks {
     /* A key was changed or removed (watch, client tracking). key.p NULL: the whole db was flushed, or (key.n 1:
      * KS_SWAPPED) swapped; of a swap both databases hear before and after. */
     void (*touched)(void *ctx, struct db *, struct bytes key);
+    /* Somebody emptied all databases on purpose (ks_flushed_all). */
+    void (*flushed_all)(void *ctx);
 };
 
 #define KS_SWAPPED ((struct bytes){ NULL, 1 })
@@ -191,8 +193,10 @@ uint64_t db_table_slots(const struct db *);   /* places in the table (DEBUG HTST
 size_t db_table_bytes(const struct db *);     /* overhead of the table */
 void ks_flush_db(struct db *, enum ks_del);
 void ks_flush_all(struct keyspace *, enum ks_del); /* one flush for who is told (tracking) */
+void ks_flushed_all(struct keyspace *); /* all of them were, by FLUSHALL: tells the node */
 void ks_swap(struct keyspace *, int a, int b);
-/* The data of `from`, which has as many databases, take the place of the data of `ks` at once. These are freed lazily. */
+/* The data of `from`, which has as many databases, take the place of the data of `ks` at once, which are freed
+ * lazily. */
 void ks_replace_all(struct keyspace *, struct keyspace *from);
 /* The end of a keyspace without waiting for it: `heir` frees the data lazily. */
 void ks_dissolve(struct keyspace *take, struct keyspace *heir);

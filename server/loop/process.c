@@ -279,6 +279,7 @@ void process_catch_signals(void (*stop)(int signo))
     struct sigaction ignore = { .sa_handler = SIG_IGN };
     sigaction(SIGHUP, &ignore, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* a file that grows past the limit is an error of the write */
     struct sigaction act = { .sa_handler = stop_handler };
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);

@@ -26,7 +26,7 @@ long process_memory_total(void);                   /* bytes of physical memory *
 /* Warnings about the system as Redis prints at start: overcommit, THP, somaxconn below `backlog`. */
 void process_check_system(int backlog);
 
-/* SIGTERM and SIGINT call `stop` (async-signal-safe); SIGHUP and SIGPIPE are ignored. */
+/* SIGTERM and SIGINT call `stop` (async-signal-safe); SIGHUP, SIGPIPE and SIGXFSZ are ignored. */
 void process_catch_signals(void (*stop)(int signo));
 
 /* ---- crash report (crash.c) ---- */

@@ -51,8 +51,8 @@ struct rdb_load_options {
     /* A library of functions. False: it is refused, with a reason in `reason`. NULL: they are skipped and counted. */
     bool (*function)(void *ctx, struct bytes source, char *reason, size_t reason_max);
     void *function_ctx;
-    /* The keyspace may have keys already, which stay: those of the file replace them (DEBUG RELOAD NOFLUSH MERGE), or are an
-     * error. A failure leaves what has been loaded. */
+    /* The keyspace may have keys already, which stay: those of the file replace them, or are an error. A failure leaves
+     * what has been loaded. */
     bool onto, replace;
     /* Called about every progress_bytes; false gives up. May be NULL. */
     bool (*progress)(void *ctx, uint64_t bytes, uint64_t keys);
@@ -80,8 +80,8 @@ struct rdb_load_report {
     char key[RDB_KEY_SHOWN]; /* in quotes; "" when it is not about a key */
 };
 
-/* Loads a file into a keyspace that is empty (unless `onto`). On a failure the keyspace is empty again, and the report says what was
- * wrong where. The reader (with checksum on) stays the caller's: bytes behind the file may be in it
+/* Loads a file into a keyspace that is empty (unless `onto`). On a failure the keyspace is empty again, and the report
+ * says what was wrong where. The reader (with checksum on) stays the caller's: bytes behind the file may be in it
  * (rdb_reader_rest). */
 enum rdb_failure rdb_load(struct rdb_reader *, struct keyspace *, const struct rdb_load_options *,
                           struct rdb_load_report *ret_report);

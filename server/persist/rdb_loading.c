@@ -125,8 +125,7 @@ static struct rdb_loading *begin(struct keyspace *ks, const struct rdb_loading_o
     l->o = *o;
     l->file = file;
     if (o->beside) {
-        l->fresh = ks_new(ks_databases(ks), ks_config(ks), NULL);
-        ks_set_now(l->fresh, ks_now(ks));
+        l->fresh = ks_new_beside(ks);
     }
     struct rdb_source source = { .read = file ? read_file : read_pushed,
                                  .ctx = l,

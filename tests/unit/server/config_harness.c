@@ -45,6 +45,17 @@ APPLY(watchdog)
 APPLY(slowlog)
 APPLY(tracking)
 APPLY(latency)
+APPLY(saving)
+
+void apply_child_title(struct node *node, const char *purpose)
+{
+    (void)node, (void)purpose;
+}
+
+void apply_child_oom_score(struct node *node)
+{
+    (void)node;
+}
 
 /* Two commands: get may be renamed to what is not "set". */
 int command_rename(struct bytes old_name, struct bytes new_name)

@@ -120,7 +120,7 @@ static void *serve(void *ctx)
     struct propagate_sink sink = { h, on_stream };
     propagate_attach(node_propagate(h->node), &sink);
     tell_started(h, 1);
-    node_run(h->node);
+    node_run(h->node, NULL, NULL);
     node_free(h->node);
     return NULL;
 }
@@ -131,7 +131,8 @@ static int try_start(struct node_harness *h, const char *const *words)
     char port[16];
     snprintf(port, sizeof(port), "%d", h->port);
     const char *fixed[] = { "ouro-server", "--bind", "127.0.0.1", "--port", port, "--io-backend", "epoll",
-                            "--loglevel", "warning", "--logfile", "/dev/null", "--enable-debug-command", "yes" };
+                            "--loglevel", "warning", "--logfile", "/dev/null", "--enable-debug-command", "yes",
+                            "--save", "", "--dbfilename", "none.rdb" };
     h->words_n = 0;
     for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
         h->words[h->words_n++] = mem_strdup(fixed[i]);

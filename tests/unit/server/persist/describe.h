@@ -380,7 +380,7 @@ static int append_to_buf(void *ctx, struct bytes b)
     return buf_append(ctx, b);
 }
 
-static int save_bytes(struct keyspace *ks, int version, bool compress, struct buf *ret)
+__attribute__((unused)) static int save_bytes(struct keyspace *ks, int version, bool compress, struct buf *ret)
 {
     const struct rdb_sink sink = { append_to_buf, ret };
     const struct rdb_save_options o = {
