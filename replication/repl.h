@@ -26,7 +26,8 @@
  *     go to the kernel before the replies of the same turn.
  *  5. `actions` belongs to the caller, is cleared by each step and grows to what a step needs: at most a constant
  *     number of actions per replica and waiter.
- *  6. After each step ask repl_deadline: at that time a TICK is wanted, if nothing else came before. */
+ *  6. Events that arise while actions are performed wait until all of them are. APPLY is executed after them, too.
+ *  7. After each step ask repl_deadline: at that time a TICK is wanted, if nothing else came before. */
 #pragma once
 
 #include "common/blob.h"
@@ -59,6 +60,8 @@ struct repl_config {
     uint64_t spill_size;                             /* repl-backlog-spill-size; 0 = no spill file */
     size_t memory_max;                               /* stream kept in memory for slow replicas before it is spilled;
                                                       * 0 = the larger of backlog_size and 32 MiB */
+    size_t feed_window;                              /* bytes of the stream that may wait in the loop, per replica;
+                                                      * 0 = 1 MiB */
     uint64_t limit_hard, limit_soft;                 /* client-output-buffer-limit replica; 0 = none */
     msec_t limit_soft_ms;
     bool limit_is_default;                           /* then a replica that can be fed from the spill file is not closed
@@ -89,7 +92,8 @@ struct repl_env {
 enum repl_event_kind {
     REPL_TICK,
     REPL_CONFIGURED,       /* config */
-    REPL_STARTED,          /* started: the data of our own files are loaded, commands are about to be served. Once */
+    REPL_STARTED,          /* started, follow: the data of our own files are loaded, commands are about to be served;
+                            * follow as the directive replicaof says. Once, after repl_new and before anything else */
     REPL_FOLLOW,           /* follow: become replica of host:port, or with host.n = 0 a master (cluster, Sentinel-free
                             * callers; the commands REPLICAOF and SLAVEOF come as COMMAND) */
 
@@ -110,7 +114,9 @@ enum repl_event_kind {
 
     REPL_LOADED,           /* LOAD_END succeeded */
     REPL_LOAD_FAILED,      /* text. May come before LOAD_END: bytes are bad, disk is full */
-    REPL_APPLIED,          /* offset: our stream is executed up to here (only ends of commands outside of MULTI) */
+    REPL_APPLIED,          /* offset: our stream is executed up to here (only ends of commands outside of MULTI). Before
+                            * any other event if something was executed, and before a MULTI is begun: what is in the
+                            * data set and what the machine knows must not differ when it acts */
     REPL_APPLY_FAILED,     /* text: the stream is no RESP. Ends the link; the history is not trusted any more */
 
     REPL_WAIT,             /* wait: a client blocks until its offset is acknowledged */
