@@ -28,6 +28,7 @@ static struct node_config random_config(struct world *w)
             .backlog_ttl_ms = world_chance(w, 30) ? (msec_t)world_between(w, 2000, 20000) : 3600 * 1000,
             .spill_size = world_chance(w, 60) ? 1024 * 1024 : 0,
             .memory_max = world_chance(w, 80) ? 128 * 1024 : 0,
+            .feed_window = world_chance(w, 60) ? 32 * 1024 : 0,
             .limit_hard = world_chance(w, 20) ? 512 * 1024 : 0,
             .limit_soft = world_chance(w, 20) ? 256 * 1024 : 0,
             .limit_soft_ms = 3000,

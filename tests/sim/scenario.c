@@ -1,4 +1,5 @@
-/* Scenarios: what happens, line by line, and behind a line `---` the trace that it must give. See scenarios/README.md. */
+/* Scenarios: what happens, line by line, and behind a line `---` the trace that it must give. See
+ * scenarios/README.md. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -97,6 +98,8 @@ static void add_node(struct play *p, struct bytes *v, size_t n)
             c->repl.spill_size = x;
         else if (bytes_is(v[i], "memory"))
             c->repl.memory_max = x;
+        else if (bytes_is(v[i], "window"))
+            c->repl.feed_window = x;
         else if (bytes_is(v[i], "limit"))
             c->repl.limit_hard = x;
         else if (bytes_is(v[i], "limit-default"))
@@ -142,9 +145,10 @@ static void say_state(struct play *p, int a)
 {
     struct repl_view v;
     repl_view(node_repl(p->nodes[a]), world_now(p->w), &v);
-    world_trace(p->w, a, "= %s %.8s:%lld replid2 %.8s:%lld link %d replicas %d version %llu", v.replica ? "replica" : "master",
+    world_trace(p->w, a, "= %s %.8s:%lld replid2 %.8s:%lld link %d replicas %d version %llu spilled %llu", v.replica
+          ? "replica" : "master",
                 v.replid, (long long)v.offset, v.replid2, (long long)v.second_offset, (int)v.link, v.replicas,
-                (unsigned long long)node_version(p->nodes[a]));
+                (unsigned long long)node_version(p->nodes[a]), (unsigned long long)v.spilled);
 }
 
 static void happen(struct play *p, int a, struct bytes *v, size_t n)
@@ -199,9 +203,11 @@ static void one_line(struct play *p, struct bytes line)
 {
     struct bytes *v;
     size_t n;
+    if (line.p[0] == '#')
+        return;
     if (!text_split(line, &p->arena, &v, &n))
         wrong(p, "unbalanced quotes");
-    if (n == 0 || v[0].p[0] == '#')
+    if (n == 0)
         return;
     if (bytes_is(v[0], "node") && !p->booted) {
         add_node(p, v, n);

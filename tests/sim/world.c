@@ -431,6 +431,8 @@ static void arrive(struct world *w, struct connection *c, int side, const struct
     } else {
         c->open[side] = false;
         drain(w, &c->to[!side]);
+        if (c->open[!side]) /* a reset: the other learns it, too */
+            put(w, c, !side, PIECE_END, BYTES(""));
         h->ops->down(h->self, end);
     }
 }
