@@ -65,8 +65,8 @@ static void tell(struct running *r, bool last)
         json_end_object(&j);
         putchar('\n');
     } else if (last || isatty(STDOUT_FILENO)) {
-        printf("%s%d slots moved, %d left, %.0f keys, %.0f keys/s, %.0f s%s", last ? "\r" : "\r", r->slots, r->left,
-               r->keys, rate, last ? seconds : eta, last ? "   \n" : " to go   ");
+        printf("%s%d slots moved, %d left, %.0f keys, %.0f keys/s, %.0f s%s", isatty(STDOUT_FILENO) ? "\r" : "",
+               r->slots, r->left, r->keys, rate, last ? seconds : eta, last ? "   \n" : " to go   ");
     }
     (void)fflush(stdout);
 }
