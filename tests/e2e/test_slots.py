@@ -91,15 +91,18 @@ def _has_cluster(path):
         s.stop()
 
 
-@pytest.fixture(params=["redis70", "ouro"])
-def cluster(request):
-    path = shutil.which("redis-server") if request.param == "redis70" else harness.BINARY
+def _program(kind):
+    path = shutil.which("redis-server") if kind == "redis70" else harness.BINARY
     if not path:
         pytest.skip("no redis-server here")
-    if request.param == "ouro" and not _has_cluster(path):
+    if kind == "ouro" and not _has_cluster(path):
         pytest.skip("the server has no cluster")
-    made = Cluster(path, 3)
-    made.is_redis = request.param == "redis70"
+    return path
+
+
+@pytest.fixture(params=["redis70", "ouro"])
+def cluster(request):
+    made = Cluster(_program(request.param), 3)
     yield made
     made.stop()
 
@@ -245,3 +248,52 @@ class TestPlanAndRun:
         assert "no master" in tool("run", plan, code=1)
         plan.write_text("nonsense\n")
         assert "not a plan" in tool("run", plan, code=1)
+
+
+@pytest.fixture(params=["redis70", "ouro"])
+def six(request):
+    """Six empty nodes, not a cluster yet."""
+    path = _program(request.param)
+    nodes = [servers.Server("node%d" % i, path, [
+        "--cluster-enabled", "yes", "--cluster-port", str(servers.free_port()),
+        "--cluster-node-timeout", "5000"]).start() for i in range(6)]
+    yield nodes
+    for s in nodes:
+        s.stop()
+
+
+class TestCreate:
+    def addresses(self, nodes):
+        return ["127.0.0.1:%d" % s.port for s in nodes]
+
+    def test_six_nodes_become_a_cluster_once(self, six):
+        where = self.addresses(six)
+        assert json.loads(tool("create", *where, "--json"))["result"] == "created"
+        before = [Raw(("127.0.0.1", s.port)).cmd("CLUSTER", "MYID") for s in six]
+        assert json.loads(tool("create", *where, "--json"))["result"] == "already"
+        roles = []
+        for s in six:
+            with Raw(("127.0.0.1", s.port)) as c:
+                roles.append(bytes(c.cmd("ROLE")[0]))
+                assert b"cluster_state:ok" in c.cmd("CLUSTER", "INFO")
+                assert len(c.cmd("CLUSTER", "SLOTS")) == 3
+        assert roles == [b"master"] * 3 + [b"slave"] * 3
+        assert before == [Raw(("127.0.0.1", s.port)).cmd("CLUSTER", "MYID") for s in six]
+
+    def test_one_that_was_left_half_done_is_finished(self, six):
+        where = self.addresses(six)
+        with Raw(("127.0.0.1", six[1].port)) as c:
+            c.cmd("CLUSTER", "ADDSLOTSRANGE", 5461, 10922)
+            c.cmd("SET", "foo", "bar")
+        assert "made a cluster" in tool("create", *where)
+        with Raw(("127.0.0.1", six[0].port)) as c:
+            assert b"cluster_slots_assigned:16384" in c.cmd("CLUSTER", "INFO")
+
+    def test_without_replicas_and_what_goes_wrong(self, six, server):
+        where = self.addresses(six)
+        assert "too few" in tool("create", where[0], "--replicas", 2, code=1)
+        assert "refused" in tool("create", where[0], "127.0.0.1:%d" % servers.free_port(), "--wait", 1,
+                                 "--replicas", 0, code=1)
+        alone = tool("create", "127.0.0.1:%d" % server.port, "--replicas", 0, "--wait", 1, code=1)
+        assert "cluster support disabled" in alone or "unknown command 'CLUSTER'" in alone
+        assert "of 3 nodes, 3 of them masters" in tool("create", *where[:3], "--replicas", 0)

@@ -6,6 +6,7 @@
 int cmd_analyse(const struct options *);
 int cmd_plan(const struct options *);
 int cmd_run(const struct options *);
+int cmd_create(const struct options *);
 /* "ouro-slots: text" on stderr; returns 1. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Opens the file of --svg or --out; complains. */

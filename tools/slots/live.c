@@ -90,7 +90,7 @@ static bool log_in(struct live *l, redisContext *c)
     return r;
 }
 
-static redisContext *dial(struct live *l, const char *host, int port)
+redisContext *live_dial(struct live *l, const char *host, int port)
 {
     struct timeval timeout = { .tv_sec = TIMEOUT_S };
     redisContext *c = redisConnectWithTimeout(host, port, timeout);
@@ -111,7 +111,7 @@ redisContext *live_master(struct live *l, int master)
     if (!l->cluster)
         return l->seed;
     if (!l->nodes[master])
-        l->nodes[master] = dial(l, l->map->masters[master].host, l->map->masters[master].port);
+        l->nodes[master] = live_dial(l, l->map->masters[master].host, l->map->masters[master].port);
     return l->nodes[master];
 }
 
@@ -182,12 +182,18 @@ static void learn(struct live *l, struct slot_map *map)
         live_fail(l, "the cluster has no masters that are up");
 }
 
-struct live *live_open(const struct options *o, struct slot_map *map)
+struct live *live_bare(const struct options *o)
 {
     struct live *l = mem_zalloc(sizeof(*l));
     l->options = o;
+    return l;
+}
+
+struct live *live_open(const struct options *o, struct slot_map *map)
+{
+    struct live *l = live_bare(o);
     l->map = map;
-    l->seed = dial(l, o->host, o->port);
+    l->seed = live_dial(l, o->host, o->port);
     if (l->seed)
         learn(l, map);
     return l;

@@ -11,6 +11,8 @@ struct live;
 /* Connects to the node that the options name; in a cluster fills the map with its masters (those that are up) and who
  * owns which slot. Never NULL: look at live_error. */
 struct live *live_open(const struct options *, struct slot_map *);
+struct live *live_bare(const struct options *); /* connected to nothing yet */
+redisContext *live_dial(struct live *, const char *host, int port); /* logged in; the caller's. NULL: live_error */
 void live_close(struct live *);
 const char *live_error(const struct live *); /* NULL: none yet */
 bool live_is_cluster(const struct live *);

@@ -37,5 +37,7 @@ int main(int argc, char **argv)
         return cmd_plan(&o);
     if (strcmp(o.command, "run") == 0)
         return cmd_run(&o);
+    if (strcmp(o.command, "create") == 0)
+        return cmd_create(&o);
     return cmd_analyse(&o);
 }

@@ -11,6 +11,7 @@ static const char help_all[] =
     "  ouro-slots analyse FILE | HOST:PORT   what is heavy, how even it would be on 3, 6, 12 masters\n"
     "  ouro-slots plan HOST:PORT | FILE      which slots to move, as a dry run with a picture\n"
     "  ouro-slots run PLAN                   moves them; can be stopped and started again\n"
+    "  ouro-slots create HOST:PORT...        makes a cluster of empty nodes, or finishes one begun\n"
     "\n"
     "Each has its own --help. Passwords: --password WORD [--user NAME], or REDISCLI_AUTH in the\n"
     "environment.\n";
@@ -67,6 +68,17 @@ static const char help_run[] =
     "  --json                    progress and result as JSON, one object a line\n"
     "  --user NAME --password WORD\n";
 
+static const char help_create[] =
+    "ouro-slots create HOST:PORT... [options]\n"
+    "\n"
+    "Makes a cluster of nodes: the first are masters with even ranges of slots, the others their replicas in\n"
+    "turn. It may be run again at any time: what is done already stays, so a cluster that is whole is left\n"
+    "alone. Nodes that hold keys but no slots are refused.\n"
+    "\n"
+    "  --replicas 1              of each master\n"
+    "  --wait 60                 seconds until all nodes must be there, and until all agree\n"
+    "  --json --user NAME --password WORD\n";
+
 static bool parse_number(const char *text, double min, double max, double *ret_v)
 {
     char *end;
@@ -100,15 +112,20 @@ static bool parse_masters(const char *text, struct options *o)
     return !*text && o->masters_n > 0;
 }
 
-/* "host:port" where the port is a number and no such file exists. */
+bool options_address(const char *text, char *ret_host, size_t host_max, int *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : 0;
+    if (n == 0 || n >= host_max || !parse_int(colon + 1, 1, 65535, ret_port))
+        return false;
+    (void)snprintf(ret_host, host_max, "%.*s", (int)n, text);
+    return true;
+}
+
+/* An address where there is no such file. */
 static bool parse_address(struct options *o)
 {
-    const char *colon = strrchr(o->what, ':');
-    size_t n = colon ? (size_t)(colon - o->what) : 0;
-    if (!colon || n >= sizeof(o->host) || !parse_int(colon + 1, 1, 65535, &o->port) || access(o->what, F_OK) == 0)
-        return false;
-    (void)snprintf(o->host, sizeof(o->host), "%.*s", (int)n, o->what);
-    return true;
+    return access(o->what, F_OK) != 0 && options_address(o->what, o->host, sizeof(o->host), &o->port);
 }
 
 /* An option with a value. False: unknown, or the value is none. */
@@ -121,6 +138,10 @@ static bool parse_valued(struct options *o, const char *name, const char *v)
         return parse_int(v, 0, 10000, &o->top);
     if (strcmp(name, "--sample") == 0)
         return parse_int(v, 1, 1000000000, &o->sample);
+    if (strcmp(name, "--replicas") == 0)
+        return parse_int(v, 0, 100, &o->replicas);
+    if (strcmp(name, "--wait") == 0)
+        return parse_int(v, 0, 86400, &o->wait_s);
     if (strcmp(name, "--batch") == 0)
         return parse_int(v, 1, 100000, &o->batch);
     if (strcmp(name, "--timeout") == 0)
@@ -179,24 +200,29 @@ static int show(const char *text, int *ret_exit)
 int options_parse(int argc, char **argv, struct options *o, int *ret_exit)
 {
     *o = (struct options){ .by = BY_MEMORY, .top = 20, .batch = 100, .timeout_ms = 60000, .within = 0.02,
-                           .masters = { 3, 6, 12 }, .masters_n = 3, .password = getenv("REDISCLI_AUTH") };
+                           .masters = { 3, 6, 12 }, .masters_n = 3, .replicas = 1, .wait_s = 60,
+                           .password = getenv("REDISCLI_AUTH") };
     if (argc < 2)
         return refuse("what to do? %s", "", ret_exit);
     o->command = argv[1];
     const char *help = strcmp(o->command, "analyse") == 0 || strcmp(o->command, "analyze") == 0 ? help_analyse
                        : strcmp(o->command, "plan") == 0                                        ? help_plan
                        : strcmp(o->command, "run") == 0                                         ? help_run
+                       : strcmp(o->command, "create") == 0                                      ? help_create
                                                                                                 : NULL;
     if (!help) {
         bool asks = strcmp(o->command, "--help") == 0 || strcmp(o->command, "-h") == 0;
         return asks ? show(help_all, ret_exit) : refuse("unknown command '%s'", o->command, ret_exit);
     }
+    bool create = help == help_create;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return show(help, ret_exit);
         if (argv[i][0] != '-' || strcmp(argv[i], "-") == 0) {
-            if (o->what)
-                return refuse("one file or address only: '%s'", argv[i], ret_exit);
+            if (create ? o->nodes_n == NODES_MAX : o->what != NULL)
+                return refuse("too many files or addresses: '%s'", argv[i], ret_exit);
+            if (create)
+                o->nodes[o->nodes_n++] = argv[i];
             o->what = argv[i];
         } else if (!parse_flag(o, argv[i])) {
             if (i + 1 == argc || !parse_valued(o, argv[i], argv[i + 1]))

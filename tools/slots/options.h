@@ -3,8 +3,12 @@
 
 #include "model.h"
 
+#define NODES_MAX 1000
+
 struct options {
-    const char *command; /* "analyse", "plan", "run" */
+    const char *command; /* "analyse", "plan", "run", "create" */
+    const char *nodes[NODES_MAX]; /* of create: HOST:PORT */
+    int nodes_n, replicas, wait_s;
     const char *what;    /* a file, or HOST:PORT */
     bool live;           /* it is HOST:PORT */
     char host[256];
@@ -18,5 +22,7 @@ struct options {
     const char *svg, *out;
 };
 
+/* "host:port" apart. False: it is none. */
+bool options_address(const char *text, char *ret_host, size_t host_max, int *ret_port);
 /* 0: go on; else print nothing more and exit with what is in ret_exit. */
 int options_parse(int argc, char **argv, struct options *, int *ret_exit);
