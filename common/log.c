@@ -105,6 +105,17 @@ static int open_log(void)
     return open(config.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
 }
 
+int log_probe(void)
+{
+    if (to_stdout())
+        return 0;
+    int fd = open_log();
+    if (fd < 0)
+        return -errno;
+    (void)close(fd);
+    return 0;
+}
+
 void log_configure(const struct log_config *c)
 {
     int old = atomic_exchange(&raw_fd, -1);

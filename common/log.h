@@ -17,6 +17,7 @@ struct log_config {
 };
 
 void log_configure(const struct log_config *); /* keeps a copy of the struct */
+int log_probe(void);                           /* 0, or -errno: the file cannot be written */
 void log_set_role(char role);                  /* M master, S replica, C child, X sentinel */
 bool log_enabled(enum log_level);
 void log_write(enum log_level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -24,7 +24,8 @@ static size_t query_memory(const struct client *c)
 
 size_t client_memory(const struct client *c)
 {
-    size_t n = sizeof(*c) + query_memory(c) + multi_memory(c) + pubsub_client_memory(c) + tracking_client_memory(c);
+    size_t n = sizeof(*c) + query_memory(c) + multi_memory(c) + watch_client_memory(c) + pubsub_client_memory(c) +
+               tracking_client_memory(c);
     if (c->conn)
         n += conn_out_bytes(c->conn) + CONN_BYTES;
     return n;

@@ -209,6 +209,12 @@ static int run(struct options *o, struct config *config, int argc, char **argv)
     if (config_load(config, argc, argv) < 0)
         return 1;
     apply_at_start(o);
+    int unwritable = log_probe();
+    if (unwritable < 0) {
+        (void)fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis " REDIS_VERSION ") ***\nCan't open the log file: %s\n",
+                      strerror(-unwritable));
+        return 1;
+    }
     const char *pidfile = become(o, config);
     if (node_new(config, o, argc, argv, &node) < 0)
         return 1;

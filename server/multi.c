@@ -51,6 +51,11 @@ uint64_t watch_keys(const struct watch_table *t)
     return t->keys.names.count;
 }
 
+size_t watch_client_memory(const struct client *c)
+{
+    return c->watches ? sizeof(*c->watches) + c->watches->side.links_n * sizeof(struct relation_link) : 0;
+}
+
 void watch_add(struct watch_table *t, struct client *c, struct db *db, struct bytes key)
 {
     if (!c->watches) {

@@ -17,6 +17,7 @@ void watch_touched(struct watch_table *, struct db *, struct bytes key);
 void watch_add(struct watch_table *, struct client *, struct db *, struct bytes key);
 void watch_drop_all(struct watch_table *, struct client *);
 bool watch_is_stale(const struct client *); /* a watched key expired meanwhile */
+size_t watch_client_memory(const struct client *);
 uint64_t watch_clients(const struct watch_table *);
 uint64_t watch_keys(const struct watch_table *);
 

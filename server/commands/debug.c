@@ -20,6 +20,7 @@
 #include "server/loading.h"
 #include "server/loop/process.h"
 #include "server/node.h"
+#include "server/persist/rdb_load.h"
 #include "server/saving.h"
 
 /* ---- looking ---- */
@@ -29,18 +30,14 @@ static struct entry *find_quietly(struct call *c, struct bytes key)
     return ks_find(c->db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY);
 }
 
-/* Bytes that the value would take in a snapshot, near enough: the length of a string, else its memory. */
+/* Bytes of the value in a snapshot. */
 static size_t serialized_length(const struct entry *e)
 {
-    if (entry_type(e) != TYPE_STRING)
-        return entry_memory(e, 5);
-    int64_t v;
-    if (entry_encoding(e) == ENC_INT && entry_string_i64(e, &v))
-        return v >= -128 && v <= 127              ? 2
-               : v >= -32768 && v <= 32767        ? 3
-               : v >= INT32_MIN && v <= INT32_MAX ? 5
-                                                  : entry_string_len(e) + 1;
-    return entry_string_len(e) + 1;
+    enum { AROUND = 1 + 2 + 8 }; /* type, version and checksum of a DUMP payload */
+    struct buf payload = BUF_INIT(BUF_UNLIMITED);
+    size_t n = rdb_dump(e, true, &payload) < 0 ? 0 : payload.n - AROUND;
+    buf_done(&payload);
+    return n;
 }
 
 static void debug_object(struct call *c)

@@ -164,7 +164,7 @@ static void cmd_pfmerge(struct call *c)
     bool dense = false, ok = true;
     struct entry *e;
     for (int i = 1; i < c->argc; i++) {
-        if (!write_hll(c, c->argv[i], &e))
+        if (!read_hll(c, c->argv[i], &e))
             return;
         if (!e)
             continue;

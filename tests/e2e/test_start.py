@@ -84,6 +84,12 @@ def test_a_bad_directive_is_refused_with_its_line_and_reason(args, offending, te
     assert text in err, err
 
 
+def test_a_log_file_that_cannot_be_written_ends_the_start():
+    code, _, err = run_once("--logfile", "/nonexistent/dir/x.log")
+    assert code == 1 and b"FATAL CONFIG FILE ERROR" in err
+    assert b"Can't open the log file: No such file or directory" in err
+
+
 @pytest.mark.needs("ACL")
 @pytest.mark.parametrize("args, offending, text", [
     (["--user", "alice", "--user", "alice"], "'user \"alice\"'", "Duplicate user found"),

@@ -300,7 +300,7 @@ def events_are_settled(args):
 def notifications(rng, any_command):
     """Connection 2 hears the events of what the others do."""
     steps = [(0, [b"CONFIG", b"SET", b"notify-keyspace-events",
-                  rng.choice([b"AKE", b"AKEn", b"AKEm", b"KA", b"E$gx"])], COMMAND),
+                  rng.choice([b"AKE", b"AKEn", b"AKEm", b"AKEmn", b"KA", b"E$gx"])], COMMAND),
              (2, [b"PSUBSCRIBE", rng.choice([b"__keyevent@*", b"__keyspace@*",
                                              b"__keyevent@0__:*"])], COMMAND)]
     for _ in range(rng.randint(5, 40)):

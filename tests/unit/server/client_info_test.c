@@ -144,6 +144,10 @@ Test(client_info, memory_grows_with_what_is_kept_for_the_client_and_goes_again)
     cr_expect_geq(atol(field(other, id, "multi-mem")), 4000);
     ask(p, "DISCARD");
     cr_expect_eq(total(id), plain);
+    ask(p, "WATCH a b c d e f g h");
+    cr_expect_geq(total(id), plain + 8 * 50);
+    ask(p, "UNWATCH");
+    cr_expect_eq(total(id), plain);
     peer_send_raw(p, bytes_of(big, 3000)); /* a cut frame */
     for (int i = 0; i < 1000 && total(id) < plain + 3000; i++)
         continue;
