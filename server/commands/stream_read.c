@@ -154,9 +154,7 @@ static bool parse_sources(struct call *c, const struct read_args *a, bool xreadg
         struct source *src = &sources[i];
         struct entry *e;
         *src = (struct source){ 0 };
-        e = ks_find(c->db, key,
-                    KS_NO_TOUCH | KS_NO_STATS |
-                        KS_NO_NOTIFY); /* the reading itself is what counts */
+        e = ks_read(c->db, key); /* the reading itself is a second one, as statistics of Redis tell */
         if (e && entry_type(e) != TYPE_STREAM) {
             reply_wrong_type(c);
             return false;

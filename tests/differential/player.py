@@ -186,6 +186,7 @@ class Player:
     def play(self, steps, judge, keyspace=True):
         """Plays from an empty server. Stops when judge says so."""
         self.reset()
+        judge.look_ahead(steps)
         at = 0
         while at < len(steps):
             conn, args, kind = steps[at]
