@@ -219,6 +219,14 @@ static void cmd_zrevrangebylex(struct call *c)
 
 /* ---- ZRANGESTORE ---- */
 
+/* By score or name Redis does not know how many members come and begins with a compact set, which has no -0: the members
+ * up to its limit lose that sign. */
+static double score_stored(const struct call *c, const struct range *r, uint64_t place, double score)
+{
+    int64_t compact = r->by == BY_RANK ? 0 : c->limits->zset_max_listpack_entries;
+    return score == 0 && place < (uint64_t)compact ? 0 : score;
+}
+
 static void cmd_zrangestore(struct call *c)
 {
     struct range r = { 0 };
@@ -238,7 +246,8 @@ static void cmd_zrangestore(struct call *c)
         zset_walk_begin(&w, ref_of(e), s.from, false);
         for (uint64_t i = s.from; i < s.to && zset_walk_next(&w, &member, &score); i++) {
             struct bytes name = element_text(&member, scratch);
-            zset_build_add(&b, hash_bytes(name), name, score);
+            uint64_t place = r.backwards ? s.to - 1 - i : i - s.from;
+            zset_build_add(&b, hash_bytes(name), name, score_stored(c, &r, place, score));
         }
     }
     store_zset(c, c->argv[1], zset_build_end(&b, c->limits), "zrangestore");
