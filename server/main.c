@@ -211,7 +211,8 @@ static int run(struct options *o, struct config *config, int argc, char **argv)
     apply_at_start(o);
     int unwritable = log_probe();
     if (unwritable < 0) {
-        (void)fprintf(stderr, "\n*** FATAL CONFIG FILE ERROR (Redis " REDIS_VERSION ") ***\nCan't open the log file: %s\n",
+        (void)fprintf(stderr,
+                      "\n*** FATAL CONFIG FILE ERROR (Redis " REDIS_VERSION ") ***\nCan't open the log file: %s\n",
                       strerror(-unwritable));
         return 1;
     }

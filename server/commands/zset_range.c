@@ -219,8 +219,8 @@ static void cmd_zrevrangebylex(struct call *c)
 
 /* ---- ZRANGESTORE ---- */
 
-/* By score or name Redis does not know how many members come and begins with a compact set, which has no -0: the members
- * up to its limit lose that sign. */
+/* By score or name Redis does not know how many members come and begins with a compact set, which has no -0: the
+ * members up to its limit lose that sign. */
 static double score_stored(const struct call *c, const struct range *r, uint64_t place, double score)
 {
     int64_t compact = r->by == BY_RANK ? 0 : c->limits->zset_max_listpack_entries;
