@@ -187,7 +187,7 @@ struct lag_point {
 struct lag {
     struct lag_point *points;
     int n;
-    int64_t known;               /* our offset when last looked at */
+    int64_t begin, known;        /* our offset before the first point; when last looked at */
     msec_t mark_due;
     int64_t mark_end;            /* our offset behind the last mark */
     msec_t mark_last;

@@ -2,7 +2,7 @@
  *
  * The master remembers when which byte was produced. The age of a replica's data is the age of the first byte that it
  * has not acknowledged: no clock but ours is needed. The memory is LAG_POINTS pairs of (offset, time); when it is full
- * the older half is thinned out, so that what is long ago is known less exactly, in proportion.
+ * neighbours are joined, so that what is long ago is known less exactly, in proportion.
  *
  * A replica cannot know what it has not received. So a master that has an Ouro replica says its time in the stream
  * while that flows: `PING ouro:<wall ms>`, which to others is a PING. When writes have ceased for MARK_MS one more mark
@@ -19,21 +19,24 @@
 void lag_forget(struct repl *r)
 {
     r->lag.n = 0;
-    r->lag.known = history_offset(r);
+    r->lag.known = r->lag.begin = history_offset(r);
 }
 
-/* Every second point of the older half goes into the one behind it. */
-static void thin(struct lag *lag)
+/* Neighbours become one as long as together they span no more than a fiftieth of their age: a few hundred points are
+ * a day. */
+static void thin(struct lag *lag, msec_t now)
 {
     struct lag_point *p = lag->points;
     int kept = 0;
-    for (int i = 0; i + 1 < lag->n / 2; i += 2) {
-        p[kept] = p[i + 1];
-        p[kept++].from = p[i].from;
+    for (int i = 1; i < lag->n; i++) {
+        if ((p[i].at - p[kept].from) * 50 <= now - p[i].at)
+            p[kept] = (struct lag_point){ p[i].offset, p[kept].from, p[i].at };
+        else
+            p[++kept] = p[i];
     }
-    int rest = lag->n / 2 / 2 * 2;
-    memmove(p + kept, p + rest, (size_t)(lag->n - rest) * sizeof(*p));
-    lag->n = kept + lag->n - rest;
+    lag->n = kept + 1;
+    if (lag->n == LAG_POINTS) /* more than a machine lives: the oldest goes */
+        memmove(p, p + 1, (size_t)--lag->n * sizeof(*p));
 }
 
 static bool marks_wanted(const struct repl *r, msec_t *ret_heartbeat)
@@ -73,7 +76,7 @@ void lag_produced(struct repl *r)
     if (!lag->points)
         lag->points = mem_alloc(LAG_POINTS * sizeof(*lag->points));
     if (lag->n == LAG_POINTS)
-        thin(lag);
+        thin(lag, now);
     lag->points[lag->n++] = (struct lag_point){ offset, now, now };
 }
 
@@ -91,11 +94,10 @@ msec_t lag_at(const struct repl *r, int64_t offset, msec_t now)
             low = mid + 1;
     }
     const struct lag_point *p = &lag->points[low];
+    int64_t begin = low > 0 ? lag->points[low - 1].offset : lag->begin;
     msec_t at = p->from;
-    if (low > 0) {
-        int64_t begin = lag->points[low - 1].offset;
+    if (offset > begin)
         at += (msec_t)((double)(p->at - p->from) * (double)(offset - begin) / (double)(p->offset - begin));
-    }
     return now > at ? now - at : 0;
 }
 

@@ -113,7 +113,7 @@ enum repl_event_kind {
                             * complete) */
 
     REPL_LOADED,           /* LOAD_END succeeded */
-    REPL_LOAD_FAILED,      /* text. May come before LOAD_END: bytes are bad, disk is full */
+    REPL_LOAD_FAILED,      /* text. May come before LOAD_END: bytes are bad, disk is full. No LOAD_ABORT follows */
     REPL_APPLIED,          /* offset: our stream is executed up to here (only ends of commands outside of MULTI). Before
                             * any other event if something was executed, and before a MULTI is begun: what is in the
                             * data set and what the machine knows must not differ when it acts */

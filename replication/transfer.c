@@ -162,6 +162,7 @@ void transfer_failed(struct repl *r, struct bytes why)
     if (!l->load_begun)
         return;
     bool data_lost = l->load_mode == REPL_LOAD_ON_EMPTY || (l->load_ended && l->load_mode == REPL_LOAD_FILE);
+    l->load_begun = l->load_ended = false; /* the loader has ended by itself */
     if (data_lost) {
         /* Our data are no longer what id and offset say. */
         l->trusted = false;

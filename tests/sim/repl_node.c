@@ -327,7 +327,7 @@ static void loaded(struct node *n)
 {
     if (!n->load_open)
         return;
-    n->load_open = false;
+    n->load_open = false; /* LOADED and LOAD_FAILED end it */
     struct data d;
     bool ok = image_read(buf_bytes(&n->load), &d) && !world_chance(n->w, n->config.fail_percent);
     buf_done(&n->load);
