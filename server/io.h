@@ -199,6 +199,15 @@ int io_scratch_open(const char *path, struct io_scratch **ret_scratch); /* the n
 int io_scratch_write(struct io_scratch *, uint64_t at, struct bytes);       /* 0 or -errno */
 int io_scratch_read(struct io_scratch *, uint64_t at, char *dst, size_t n); /* all n bytes: 0, or -errno */
 void io_scratch_close(struct io_scratch *);                                 /* NULL is fine */
+/* ---- a file of our own: nodes.conf ---- */
+struct io_lock;
+/* Locks the file (made, empty, when it is not there) until io_lock_free or the end of the process; forked children do
+ * not keep it. -EAGAIN: another process has it. */
+int io_lock_file(const char *path, struct io_lock **ret_lock);
+/* Writes beside, renames; durable: fsyncs file and folder. The path is ours all the while. 0 or -errno: the old file
+ * is whole then. */
+int io_lock_replace(struct io_lock *, struct bytes content, bool durable);
+void io_lock_free(struct io_lock *);
 
 /* ---- folders (configuration; implemented in server/loop/paths.c) ---- */
 int io_chdir(const char *path);     /* 0 or -errno */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/alloc.h"
+#include "server/loop/files.h"
 
 static int read_all(int fd, size_t max, struct buf *b)
 {
@@ -53,7 +54,7 @@ int io_read_file(const char *path, size_t max, struct buf *ret_bytes)
     return 0;
 }
 
-static int write_all(int fd, struct bytes b)
+int file_write_all(int fd, struct bytes b)
 {
     while (b.n) {
         ssize_t k = write(fd, b.p, b.n);
@@ -73,7 +74,7 @@ static int write_new(const char *path, struct bytes content, unsigned mode)
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    int r = write_all(fd, content);
+    int r = file_write_all(fd, content);
     if (r == 0 && fchmod(fd, (mode_t)mode) < 0)
         r = -errno;
     if (r == 0 && fsync(fd) < 0)
@@ -85,7 +86,7 @@ static int write_new(const char *path, struct bytes content, unsigned mode)
     return r;
 }
 
-static int sync_folder_of(const char *path)
+int file_sync_folder(const char *path)
 {
     char *folder = mem_strdup(path);
     char *slash = strrchr(folder, '/');
@@ -112,7 +113,7 @@ int io_replace_file(const char *path, struct bytes content, unsigned mode)
         (void)unlink(beside);
     }
     mem_free(beside);
-    return r < 0 ? r : sync_folder_of(path);
+    return r < 0 ? r : file_sync_folder(path);
 }
 
 int io_rename(const char *from, const char *to)

@@ -3,6 +3,7 @@
  * Everything a turn did to connections (output, pauses, closes) is only noted while it runs and
  * carried out at its end, in one go: the sends of all connections are part of the system call that
  * waits. */
+#include "server/loop/lock.h"
 #include "server/loop/loop.h"
 
 #include <errno.h>
@@ -88,6 +89,7 @@ void io_free(struct io *io)
 void io_child_close(struct io *io, const struct conn *keep)
 {
     io->ops->forked(io);
+    locks_child_close();
     (void)close(io->wake_fd);
     for (uint32_t i = 0; i < io->n_listeners; i++) {
         if (io->listeners[i])

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64], path[128];
@@ -132,4 +133,34 @@ Test(files, a_pipe_is_read_to_its_end)
     cr_assert_eq(io_read_file("-", 1000, &b), 0);
     cr_assert_eq(b.n, 10);
     buf_done(&b);
+}
+
+/* Whether another process gets the lock: 0 or -errno. */
+static int lock_elsewhere(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        struct io_lock *l = NULL;
+        int r = io_lock_file(path, &l);
+        _exit(-r);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    return -WEXITSTATUS(status);
+}
+
+Test(files, a_locked_file_is_ours_before_and_after_it_is_replaced)
+{
+    struct io_lock *l = NULL;
+    cr_assert_eq(io_lock_file(path, &l), 0);
+    expect_content("");
+    cr_assert_eq(lock_elsewhere(), -EAGAIN);
+    cr_assert_eq(io_lock_replace(l, BYTES("one"), true), 0);
+    cr_assert_eq(io_lock_replace(l, BYTES("two"), false), 0);
+    expect_content("two");
+    cr_assert_eq(entries_in_folder(), 1);
+    cr_assert_eq(lock_elsewhere(), -EAGAIN);
+    io_lock_free(l);
+    cr_assert_eq(lock_elsewhere(), 0);
+    expect_content("two");
 }
