@@ -170,9 +170,27 @@ void ks_keep_by_slot(struct keyspace *ks)
     }
 }
 
+bool ks_by_slot(const struct keyspace *ks)
+{
+    return ks->dbs[0].slots != NULL;
+}
+
 uint64_t db_slot_size(const struct db *db, unsigned slot)
 {
     return slots_at(db->slots, slot)->table.count;
+}
+
+void slot_weigh(struct table *t, const struct entry *e, int sign)
+{
+    struct slot *s = (struct slot *)t;
+    s->bytes += (uint64_t)sign * entry_own_bytes(e);
+    s->collections += (uint32_t)(sign * (head_type(e) != TYPE_STRING));
+}
+
+uint64_t db_slot_memory(const struct db *db, unsigned slot)
+{
+    const struct slot *s = slots_at(db->slots, slot);
+    return s->bytes + (s->collections ? s->stats.collections_bytes : 0) + table_bytes(&s->table);
 }
 
 struct ks_slot_stats *db_slot_stats(struct db *db, unsigned slot)
@@ -213,9 +231,29 @@ uint64_t db_drop_slot(struct db *db, unsigned slot)
     } while (cursor);
     heap_remove(&db->slots->due, &s->due);
     slots_counted(db->slots, s, -(int64_t)n);
-    s->stats.memory = 0;
+    s->bytes = s->collections = 0;
+    s->stats.collections_bytes = 0;
     lazyfree_table(db->ks, &s->table);
     return n;
+}
+
+static uint64_t collection_bytes(const void *item)
+{
+    const struct entry *e = item;
+    enum { SAMPLES = 5 };
+    if (head_type(e) == TYPE_STRING)
+        return 0;
+    return value_ops(head_type(e))->memory(entry_object(e), entry_encoding(e), SAMPLES);
+}
+
+/* How much the collections of each slot weigh: they grow and shrink where nobody counts. */
+static void measure_slots(struct db *db, usec_t (*clock_us)(void), usec_t budget_us)
+{
+    enum { BUCKETS = 64 };
+    usec_t end = clock_us() + budget_us;
+    do
+        slots_measure(db->slots, &db->measure_pos, BUCKETS, collection_bytes);
+    while (db->measure_pos && clock_us() < end);
 }
 
 void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_us)
@@ -223,6 +261,8 @@ void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_u
     enum { SEGMENTS = 8 };
     if (ks->shared)
         return;
+    if (ks_by_slot(ks))
+        measure_slots(&ks->dbs[0], clock_us, budget_us / 2);
     usec_t end = clock_us() + budget_us;
     for (int i = 0; i < ks->databases; i++) {
         struct db *db = &ks->dbs[ks->tidy_db];

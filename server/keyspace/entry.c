@@ -267,6 +267,12 @@ void entry_set_encoding(struct entry *e, enum value_encoding encoding)
     e->head = (e->head & ~(15u << 3)) | (uint32_t)encoding << 3;
 }
 
+size_t entry_own_bytes(const struct entry *e)
+{
+    size_t n = class_of(entry_size(e));
+    return head_form(e) == FORM_BLOB ? n + mem_usable(entry_blob(e)) : n;
+}
+
 size_t entry_memory(const struct entry *e, uint64_t samples)
 {
     enum { TABLE_SHARE = 10 }; /* 64 bytes for 8 slots at 80 % */

@@ -227,6 +227,8 @@ struct entry *entry_new(struct bytes key, msec_t expire, const struct entry_valu
 void entry_free(struct entry *); /* without its value's blob or object */
 /* True when the entry could take this expiry and value in place. */
 bool entry_fits(const struct entry *, msec_t expire, const struct entry_value *);
+/* Bytes set aside for it and, of a string, for its blob. */
+size_t entry_own_bytes(const struct entry *);
 /* Writes them; what the old value pointed to is the caller's. */
 void entry_overwrite(struct entry *, msec_t expire, const struct entry_value *, uint32_t access);
 /* Another expiry: in place if it fits, else a new entry that has all of the old one (which is

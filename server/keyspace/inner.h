@@ -15,7 +15,7 @@ struct db {
     int id;
     uint64_t volatile_n;
     __int128 expire_sum; /* of the volatile keys' times: db_avg_ttl is exact */
-    uint64_t tidy_pos;   /* ks_housekeep */
+    uint64_t tidy_pos, measure_pos; /* ks_housekeep */
 };
 
 /* A candidate for eviction: it may have gone since, see evict.c. */
@@ -111,6 +111,14 @@ static inline uint64_t db_count(const struct db *db)
 }
 
 struct entry *db_any(struct db *); /* a random one, expired or not; NULL when empty (db.c) */
+/* Kept by slot: the entry, in table `t`, counts there from now on (+1), or no more (-1). What changes an entry's size
+ * or its string takes it out of the count before and puts it in again. */
+void slot_weigh(struct table *t, const struct entry *, int sign);
+static inline void db_weigh(const struct db *db, struct table *t, const struct entry *e, int sign)
+{
+    if (__builtin_expect(db->slots != NULL, 0))
+        slot_weigh(t, e, sign);
+}
 /* Where an entry is that is known to be there. */
 struct key_at db_locate(const struct db *, const struct entry *);
 /* The entry in another form, or with another expiry. */

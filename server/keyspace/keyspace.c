@@ -148,6 +148,7 @@ struct entry *db_add(struct db *db, uint64_t hash, struct entry *e)
         struct slot *s = slots_make(db->slots, ks_hash_slot(hash));
         table_insert(&s->table, &entry_kind, hash << (64 - SLOT_HASH_BITS), e, due_of(expire));
         slots_counted(db->slots, s, 1);
+        slot_weigh(&s->table, e, 1);
         if (expire != NO_EXPIRE)
             slots_note_due(db->slots, s);
     } else {
@@ -164,6 +165,7 @@ void db_take_out(struct db *db, struct entry *e, const struct key_at *at)
 {
     if (__builtin_expect(db->slots != NULL, 0))
         slots_counted(db->slots, (const struct slot *)at->table, -1);
+    db_weigh(db, at->table, e, -1);
     table_remove(at->table, &entry_kind, &at->in);
     db_count_expire(db, expiry_get(e), NO_EXPIRE);
 }
@@ -334,6 +336,7 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
         expire = old;
     uint32_t access = access_overwritten(ks, head_access(e));
     enum ks_del how = ks->config->lazyfree_lazy_server_del ? KS_DEL_LAZY : KS_DEL_SYNC;
+    db_weigh(db, at.table, e, -1);
     if (entry_fits(e, expire, v)) {
         if (entry_has_pointer(e))
             value_free(ks, e, how);
@@ -346,6 +349,7 @@ struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *
         entry_free_all(ks, e, how);
         e = new;
     }
+    db_weigh(db, at.table, e, 1);
     if (old != expire)
         db_count_expire(db, old, expire);
     return e;
@@ -442,8 +446,10 @@ struct entry *ks_set_expire(struct db *db, struct entry *e, msec_t at)
     if (old == at)
         return e;
     struct key_at place = db_locate(db, e);
+    db_weigh(db, place.table, e, -1);
     e = entry_with_expire(e, at);
     db_replace(db, &place, e, at);
+    db_weigh(db, place.table, e, 1);
     db_count_expire(db, old, at);
     return e;
 }

@@ -91,6 +91,7 @@ void ks_free(struct keyspace *);
 struct keyspace *ks_new_beside(const struct keyspace *);
 /* Keeps the keys of all databases by hash slot from now on (cluster mode). Only before the first key. */
 void ks_keep_by_slot(struct keyspace *);
+bool ks_by_slot(const struct keyspace *);
 struct db *ks_db(struct keyspace *, int id);  /* 0 <= id < databases, asserted */
 int ks_databases(const struct keyspace *);
 struct ks_stats *ks_stats(struct keyspace *);
@@ -209,17 +210,18 @@ void db_reserve(struct db *, uint64_t keys);  /* presizes the table (bulk loadin
 uint64_t db_scan(struct db *, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx);
 
 /* ---- by hash slot: only after ks_keep_by_slot ---- */
-/* What was done with the keys of a slot. Counted by the node; lives with the slot's keys and beyond. */
+/* What was done with the keys of a slot. Counted by the node; outlives the slot's keys. */
 struct ks_slot_stats {
     uint64_t reads, writes; /* commands */
     uint64_t bytes_in, bytes_out, cpu_ns;
-    uint64_t memory; /* of the keys and their values, bytes */
+    uint64_t collections_bytes; /* of collections, as the keyspace found when it last came by */
 };
 static inline unsigned ks_hash_slot(uint64_t hash)
 {
     return (unsigned)(hash >> 50);
 }
 uint64_t db_slot_size(const struct db *, unsigned slot);
+uint64_t db_slot_memory(const struct db *, unsigned slot); /* keys, values, table: bytes */
 struct ks_slot_stats *db_slot_stats(struct db *, unsigned slot);
 /* As db_scan, of one slot. */
 uint64_t db_scan_slot(struct db *, unsigned slot, uint64_t cursor, void (*visit)(void *ctx, struct entry *), void *ctx);

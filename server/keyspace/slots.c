@@ -59,7 +59,7 @@ void slots_copy_stats(struct slots *to, const struct slots *from)
 {
     for (unsigned slot = 0; slot < KEY_SLOTS; slot++) {
         struct ks_slot_stats s = slots_at(from, slot)->stats;
-        s.memory = 0;
+        s.collections_bytes = 0;
         if (s.reads + s.writes + s.bytes_in)
             slots_make(to, slot)->stats = s;
     }
@@ -149,6 +149,40 @@ void slots_tidy(struct slots *s, uint64_t *pos, unsigned segments)
             slot++;
     }
     *pos = slot >= KEY_SLOTS ? 0 : (uint64_t)slot << SLOT_HASH_BITS | in_table >> (64 - SLOT_HASH_BITS);
+}
+
+struct measure {
+    uint64_t (*weigh)(const void *item);
+    uint64_t sum;
+};
+
+static void measure_item(void *ctx, void *item)
+{
+    struct measure *m = ctx;
+    m->sum += m->weigh(item);
+}
+
+void slots_measure(struct slots *s, uint64_t *pos, unsigned buckets, uint64_t (*weigh)(const void *item))
+{
+    unsigned slot = (unsigned)(*pos >> TABLE_CURSOR_BITS);
+    uint64_t cursor = *pos & (((uint64_t)1 << TABLE_CURSOR_BITS) - 1);
+    for (; buckets > 0 && slot < KEY_SLOTS; buckets--) {
+        struct slot *at = slots_at(s, slot);
+        if (at->collections == 0) {
+            slot = slots_next(s, slot + 1);
+            cursor = s->measured = 0;
+            continue;
+        }
+        struct measure m = { weigh, 0 };
+        cursor = table_scan(&at->table, cursor, measure_item, &m);
+        s->measured += m.sum;
+        if (cursor)
+            continue;
+        at->stats.collections_bytes = s->measured;
+        s->measured = 0;
+        slot = slots_next(s, slot + 1);
+    }
+    *pos = slot >= KEY_SLOTS ? 0 : (uint64_t)slot << TABLE_CURSOR_BITS | cursor;
 }
 
 unsigned slots_take_due(struct slots *s, const struct table_kind *kind, int64_t now, void **ret_items, unsigned max)

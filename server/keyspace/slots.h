@@ -22,8 +22,9 @@ struct slot {
     struct table table;
     struct heap_node due; /* in slots.due when a key may expire */
     struct ks_slot_stats stats;
-    uint64_t number;
-    char to_128[120 - sizeof(struct table) - sizeof(struct heap_node) - sizeof(struct ks_slot_stats)];
+    uint16_t number;
+    uint32_t collections; /* keys that hold one */
+    uint64_t bytes;       /* of the entries and strings, exactly: see db_weigh */
 };
 STATIC_ASSERT(sizeof(struct slot) == 128, "two lines: the table's and the counters'");
 
@@ -35,6 +36,7 @@ struct slot_page {
 struct slots {
     uint64_t count; /* keys */
     struct heap due; /* of slot.due: no key of the slot is due before */
+    uint64_t measured; /* slots_measure: of the slot under way */
     struct slot_page *pages[SLOT_PAGES]; /* without keys ever: all the same empty one */
 };
 
@@ -56,6 +58,9 @@ struct slot *slots_pick(const struct slots *, struct prng *);
 /* The next slot with keys from this one on; KEY_SLOTS: none. */
 unsigned slots_next(const struct slots *, unsigned slot);
 uint64_t slots_scan(const struct slots *, uint64_t cursor, void (*visit)(void *ctx, void *item), void *ctx);
+/* Walks the slots that hold collections, adding up what `weigh` gives for each item; a slot's sum is in its stats when
+ * it was seen whole. *pos counts on, 0 at the end of a round. */
+void slots_measure(struct slots *, uint64_t *pos, unsigned buckets, uint64_t (*weigh)(const void *item));
 /* Shrinks some tables; *pos counts through the slots, 0 at the end of a round. */
 void slots_tidy(struct slots *, uint64_t *pos, unsigned segments);
 unsigned slots_take_due(struct slots *, const struct table_kind *, int64_t now, void **ret_items, unsigned max);

@@ -79,8 +79,12 @@ struct entry *ks_string_extend(struct db *db, struct bytes key, size_t n, char *
     struct key_at at;
     struct entry *e = db_find_present(db, db_hash(db, key), key, &at);
     ASSERT(!e || head_type(e) == TYPE_STRING);
-    if (e && entry_blob(e))
-        return extend_blob(e, n, ret_p);
+    if (e && entry_blob(e)) {
+        db_weigh(db, at.table, e, -1);
+        struct entry *grown_e = extend_blob(e, n, ret_p);
+        db_weigh(db, at.table, e, 1);
+        return grown_e;
+    }
 
     char scratch[24], text[BLOB_MIN];
     struct bytes old = e ? entry_string(e, scratch) : bytes_of(text, 0);

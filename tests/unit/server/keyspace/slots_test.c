@@ -128,7 +128,30 @@ Test(slots, counters_outlive_a_flush_but_the_memory_does_not)
     ks_flush_db(fx.db, KS_DEL_LAZY);
     cr_expect_eq(db_slot_size(fx.db, SLOT_FOO), 0);
     cr_expect_eq(db_slot_stats(fx.db, SLOT_FOO)->reads, 7);
-    cr_expect_eq(db_slot_stats(fx.db, SLOT_FOO)->memory, 0);
+    cr_expect_eq(db_slot_memory(fx.db, SLOT_FOO), 0);
     ks_set_string(fx.db, BYTES("{foo}1"), BYTES("v"), 0, NO_EXPIRE);
     cr_expect_eq(db_slot_size(fx.db, SLOT_FOO), 1);
+}
+
+Test(slots, the_memory_of_a_slot_follows_its_strings_exactly_and_its_collections_soon)
+{
+    char big[5000] = { 0 }, *p;
+    cr_expect_eq(db_slot_memory(fx.db, SLOT_FOO), 0);
+    ks_set_string(fx.db, BYTES("{foo}1"), BYTES("v"), 0, NO_EXPIRE);
+    uint64_t one = db_slot_memory(fx.db, SLOT_FOO);
+    cr_expect_eq(one, table_bytes(&slots_at(fx.db->slots, SLOT_FOO)->table) + 16);
+    ks_set_string(fx.db, BYTES("{foo}1"), bytes_of(big, sizeof big), 0, NO_EXPIRE);
+    cr_expect_geq(db_slot_memory(fx.db, SLOT_FOO), one + sizeof big);
+    cr_assert(ks_string_extend(fx.db, BYTES("{foo}1"), 20000, &p));
+    cr_expect_geq(db_slot_memory(fx.db, SLOT_FOO), one + 20000);
+    ks_set_string(fx.db, BYTES("{foo}1"), BYTES("v"), 0, START + 100000);
+    cr_expect_leq(db_slot_memory(fx.db, SLOT_FOO), one + 200);
+    ks_set_string(fx.db, BYTES("{foo}1"), BYTES("v"), 0, NO_EXPIRE);
+    add_crowd("{foo}c", 100);
+    for (int i = 0; i < 1000 && !db_slot_stats(fx.db, SLOT_FOO)->collections_bytes; i++)
+        ks_housekeep(fx.ks, clock_monotonic_us, 100);
+    cr_expect_geq(db_slot_memory(fx.db, SLOT_FOO), one + 1000);
+    ks_delete(fx.db, BYTES("{foo}c"), KS_DEL_SYNC);
+    ks_delete(fx.db, BYTES("{foo}1"), KS_DEL_SYNC);
+    cr_expect_eq(db_slot_memory(fx.db, SLOT_FOO), 0);
 }
