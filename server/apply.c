@@ -10,6 +10,7 @@
 #include "server/client_evict.h"
 #include "server/clients.h"
 #include "server/dispatch.h"
+#include "server/drivers/cluster.h"
 #include "server/latency.h"
 #include "server/listeners.h"
 #include "server/loop/process.h"
@@ -204,6 +205,14 @@ int apply_tracking(struct node *n, const char **ret_error)
     (void)ret_error;
     tracking_end_of_turn(node_tracking(n));
     dispatch_retarget(node_dispatch(n)); /* others were written to, while the command that set it runs */
+    return 0;
+}
+
+int apply_cluster(struct node *n, const char **ret_error)
+{
+    (void)ret_error;
+    if (node_cluster(n))
+        cluster_driver_configured(node_cluster(n));
     return 0;
 }
 

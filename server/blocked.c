@@ -332,6 +332,31 @@ void blocked_time_out(struct blocked *b, msec_t now)
         end_wait(b, HEAP_ITEM(heap_top(&b->deadlines), struct block, by_deadline)->client, false);
 }
 
+void blocked_send_away(struct blocked *b,
+                       bool (*ask)(void *ctx, struct client *, const struct command_entry *, int argc,
+                                   const struct bytes *argv, struct buf *ret_error),
+                       void *ctx)
+{
+    if (b->clients == 0)
+        return;
+    struct list *all = clients_list(node_clients(b->node));
+    struct buf error = BUF_INIT(BUF_UNLIMITED);
+    for (struct list_node *at = list_first(all); at; at = list_next(all, at)) {
+        struct client *client = LIST_ITEM(at, struct client, all);
+        struct block *k = client->block;
+        if (!k || k->serving || client_is_closing(client))
+            continue;
+        buf_clear(&error);
+        if (!ask(ctx, client, k->cmd, k->request->argc, k->request->argv, &error))
+            continue;
+        resp_error(client_writer(client), buf_bytes(&error));
+        k->cmd->stats->rejected++;
+        release(b, client);
+        client_end_of_request(client);
+    }
+    buf_done(&error);
+}
+
 bool blocked_unblock(struct blocked *b, struct client *client, bool error)
 {
     if (!client->block || client->block->serving)

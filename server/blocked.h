@@ -20,6 +20,11 @@ bool blocked_unblock(struct blocked *, struct client *, bool error);
 void blocked_key_touched(struct blocked *, struct db *, struct bytes key);
 /* Everybody who waits hears `error` and is closed: a master that becomes a replica has nothing for them. */
 void blocked_end_all(struct blocked *, const char *error);
+/* Asks of everybody who waits for keys whether they must go; they end with the error that `ask` wrote. */
+void blocked_send_away(struct blocked *,
+                       bool (*ask)(void *ctx, struct client *, const struct command_entry *, int argc,
+                                   const struct bytes *argv, struct buf *ret_error),
+                       void *ctx);
 uint64_t blocked_clients(const struct blocked *);
 uint64_t blocked_with_deadline(const struct blocked *);
 uint64_t blocked_keys(const struct blocked *), blocked_keys_on_nokey(const struct blocked *);

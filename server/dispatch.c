@@ -21,6 +21,7 @@
 #include "server/multi.h"
 #include "server/node.h"
 #include "server/propagate.h"
+#include "server/route.h"
 #include "server/slowlog.h"
 #include "server/stats.h"
 #include "server/tracking.h"
@@ -56,6 +57,8 @@ struct dispatch {
     uint64_t inner_errors; /* error replies of calls inside of the one that runs (EXEC): not its failure */
     uint64_t slow_ns; /* calls of this duration are looked at more closely */
     struct call *current;
+    int slot;          /* in a cluster, of the request that runs; -1: none */
+    size_t out_before; /* queued for its client when it began */
     enum pause_kind pause; /* the strictest of those below */
     struct {
         enum pause_kind kind;
@@ -93,6 +96,7 @@ struct dispatch *dispatch_new(struct node *node)
     d->tracking = node_tracking(node);
     d->propagate = node_propagate(node);
     d->options = node_options(node);
+    d->slot = -1;
     dispatch_config_changed(d);
     return d;
 }
@@ -264,6 +268,21 @@ static void account(struct dispatch *d, const struct call *c, uint64_t ns, bool 
         note_duration(d, c, ns);
 }
 
+/* The counters of the slot that a request was about. The commands of a transaction are counted one by one, its time and
+ * bytes once. */
+static void count_slot(struct dispatch *d, const struct call *c, uint64_t ns, bool inner)
+{
+    struct ks_slot_stats *s = db_slot_stats(c->db, (unsigned)d->slot);
+    s->writes += !!(c->cmd->row->flags & CMD_WRITE);
+    s->reads += !!(c->cmd->row->flags & CMD_READ);
+    if (inner)
+        return;
+    s->cpu_ns += ns;
+    s->bytes_in += c->client->running_bytes;
+    size_t out = conn_out_bytes(c->client->conn);
+    s->bytes_out += out > d->out_before ? out - d->out_before : 0;
+}
+
 static void feed_monitors(struct dispatch *d, const struct call *c)
 {
     if (c->cmd->row->flags & (CMD_SKIP_MONITOR | CMD_ADMIN))
@@ -296,6 +315,8 @@ static void run_handler(struct dispatch *d, struct call *c)
     uint64_t errors_made = c->w->errors - errors;
     if (__builtin_expect(!(c->client->flags & CLIENT_BLOCKED), 1))
         account(d, c, ns, errors_made != d->inner_errors - inner);
+    if (__builtin_expect(d->slot >= 0, 0) && c->client->conn)
+        count_slot(d, c, ns, outer != NULL);
     d->inner_errors = inner + errors_made;
     if (__builtin_expect(monitors_any(d->monitors), 0) && !(c->flags & CALL_REPROCESS)) /* seen when it blocked */
         feed_monitors(d, c);
@@ -385,6 +406,13 @@ static struct bytes frame_of(const struct request *r)
     return r->name_at ? bytes_of(r->argv[0].p - r->name_at, r->bytes) : bytes_of(NULL, 0);
 }
 
+/* ASKING is for the next command, or for the whole of a transaction. */
+static void spend_asking(struct client *client, const struct command_entry *cmd)
+{
+    if (!(client->flags & CLIENT_MULTI) && !(cmd && !cmd->parent && !strcmp(cmd->row->name, "asking")))
+        client->flags &= ~(unsigned)CLIENT_ASKING;
+}
+
 /* A request that passed parsing, for a client that is alive: gates, queue of MULTI, call. */
 static void run_request(struct dispatch *d, struct request *r)
 {
@@ -394,17 +422,26 @@ static void run_request(struct dispatch *d, struct request *r)
     client->flags |= CLIENT_PROTECTED;
     client->last_active = d->monotonic_ms;
     client->commands++;
-    if (gates_pass(d->node, client, r->cmd, (int)r->argc, r->argv)) {
+    struct route_hashes hashes = { r->keys_n, r->hash, r->hashes };
+    int slot;
+    if (gates_pass(d->node, client, r->cmd, (int)r->argc, r->argv, &hashes, &slot)) {
         client->last_cmd = r->cmd;
         if ((client->flags & CLIENT_MULTI) && gate_queues(r->cmd)) {
             multi_queue(client, r->cmd, kept_new((int)r->argc, r->argv, r->blobs));
             resp_simple_str(client_writer(client), "QUEUED");
         } else {
+            if (__builtin_expect(slot >= 0, 0)) {
+                d->slot = slot;
+                d->out_before = conn_out_bytes(client->conn);
+            }
             call_command(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, 0, frame_of(r));
+            d->slot = -1;
             if (__builtin_expect(blocked_any_ready(d->node), 0))
                 blocked_serve_ready(d->node);
         }
     }
+    if (__builtin_expect(client->flags & CLIENT_ASKING, 0))
+        spend_asking(client, r->cmd);
     drop_blobs(r);
     client->running_bytes = 0;
     client->flags &= ~(unsigned)CLIENT_PROTECTED;

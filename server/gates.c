@@ -8,6 +8,7 @@
 #include "server/multi.h"
 #include "server/node.h"
 #include "server/pubsub.h"
+#include "server/route.h"
 
 static const char loading_text[] = "LOADING Redis is loading the dataset in memory";
 static const char misconf_text[] =
@@ -182,8 +183,10 @@ static bool subscriber_passes(struct client *client, struct command_entry *cmd)
     return refuse(client, cmd, text);
 }
 
-bool gates_pass(struct node *node, struct client *client, struct command_entry *cmd, int argc, const struct bytes *argv)
+bool gates_pass(struct node *node, struct client *client, struct command_entry *cmd, int argc, const struct bytes *argv,
+                const struct route_hashes *hashes, int *ret_slot)
 {
+    *ret_slot = -1;
     if (!known_and_shaped(client, cmd, argc, argv))
         return false;
     unsigned flags = cmd->row->flags;
@@ -193,6 +196,8 @@ bool gates_pass(struct node *node, struct client *client, struct command_entry *
         return refuse(client, cmd, "NOAUTH Authentication required.");
     if ((client->flags & CLIENT_MULTI) && (flags & CMD_NO_MULTI))
         return refuse(client, cmd, "ERR Command not allowed inside a transaction");
+    if (__builtin_expect(node_cluster(node) != NULL, 0) && !route_pass(client, cmd, argc, argv, hashes, ret_slot))
+        return false;
     unsigned gates = node_gates(node);
     return memory_passes(client, cmd) && (__builtin_expect(gates == 0, 1) || node_passes(client, cmd, gates)) &&
            subscriber_passes(client, cmd);

@@ -5,6 +5,7 @@
 #include "server/blocked.h"
 #include "server/client_evict.h"
 #include "server/clients.h"
+#include "server/drivers/cluster.h"
 #include "server/info.h"
 #include "server/listeners.h"
 #include "server/loading.h"
@@ -38,7 +39,7 @@ void info_server(struct node *n, struct buf *b)
     info_line(b, "redis_git_sha1", "00000000");
     info_line(b, "redis_git_dirty", "0");
     info_line(b, "redis_build_id", "%s", OURO_VERSION);
-    info_line(b, "redis_mode", "standalone");
+    info_line(b, "redis_mode", "%s", node_cluster(n) ? "cluster" : "standalone");
     info_line(b, "os", "%s", process_os());
     info_line(b, "arch_bits", "%d", (int)sizeof(long) * 8);
     info_line(b, "monotonic_clock", "POSIX clock_gettime");
@@ -71,6 +72,11 @@ void info_server(struct node *n, struct buf *b)
     info_line(b, "io_backend_reason", "%s", io_backend_reason(io));
 }
 
+static struct bus_figures bus_figures(struct node *n)
+{
+    return node_cluster(n) ? cluster_driver_figures(node_cluster(n)) : (struct bus_figures){ 0 };
+}
+
 void info_clients(struct node *n, struct buf *b)
 {
     struct clients *all = node_clients(n);
@@ -85,7 +91,7 @@ void info_clients(struct node *n, struct buf *b)
         watching += c->watches != NULL;
     }
     info_u64(b, "connected_clients", clients_count(all));
-    info_u64(b, "cluster_connections", 0);
+    info_u64(b, "cluster_connections", bus_figures(n).connections);
     info_u64(b, "maxclients", (uint64_t)node_options(n)->net.maxclients);
     info_u64(b, "client_recent_max_input_buffer", in_max);
     info_u64(b, "client_recent_max_output_buffer", out_max);
@@ -180,7 +186,7 @@ void info_memory(struct node *n, struct buf *b)
     info_u64(b, "mem_total_replication_buffers", 0);
     info_u64(b, "mem_clients_slaves", cs->memory_replicas);
     info_u64(b, "mem_clients_normal", cs->memory_normal);
-    info_u64(b, "mem_cluster_links", 0);
+    info_u64(b, "mem_cluster_links", bus_figures(n).memory);
     info_u64(b, "mem_aof_buffer", 0);
     info_line(b, "mem_allocator", "%s", mem_allocator_name());
     info_u64(b, "active_defrag_running", 0);
@@ -270,8 +276,7 @@ void info_cpu(struct node *n, struct buf *b)
 
 void info_cluster(struct node *n, struct buf *b)
 {
-    (void)n;
-    info_u64(b, "cluster_enabled", 0);
+    info_u64(b, "cluster_enabled", node_cluster(n) != NULL);
 }
 
 void info_keyspace(struct node *n, struct buf *b)

@@ -102,7 +102,8 @@ static void banner(const struct options *o, const struct config *config)
 
 static void logo(const struct options *o)
 {
-    log_notice("Running mode=standalone, port=%d. PID: %d", o->net.port, process_id());
+    log_notice("Running mode=%s, port=%d. PID: %d", o->cluster.enabled ? "cluster" : "standalone", o->net.port,
+               process_id());
     bool tty = o->process.logfile[0] == '\0' && process_stdout_is_tty();
     if (!o->process.always_show_logo && !tty)
         return;

@@ -159,7 +159,7 @@ static bool send_key(struct migration *m, struct moved_key *k, struct buf *paylo
     bool replace = m->replace || k->replace;
     struct writer *w = peer_link_writer(m->link->peer);
     resp_array(w, replace ? 5 : 4);
-    resp_bulk(w, BYTES("RESTORE"));
+    resp_bulk(w, ks_by_slot(node_keyspace(node)) ? BYTES("RESTORE-ASKING") : BYTES("RESTORE"));
     resp_bulk(w, name);
     resp_bulk(w, number(text, ttl));
     resp_bulk(w, buf_bytes(payload));

@@ -190,6 +190,14 @@ int multi_count(const struct client *c)
     return c->multi ? c->multi->n : -1;
 }
 
+const struct kept *multi_at(const struct client *c, int i, struct command_entry **ret_cmd)
+{
+    if (!c->multi || i >= c->multi->n)
+        return NULL;
+    *ret_cmd = c->multi->queue[i].cmd;
+    return c->multi->queue[i].request;
+}
+
 size_t multi_memory(const struct client *c)
 {
     return c->multi ? c->multi->memory : 0;

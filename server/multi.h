@@ -28,6 +28,8 @@ void multi_discard(struct client *); /* drops the queue and flags; does not unwa
 int multi_count(const struct client *); /* queued commands, -1 when not in MULTI (CLIENT LIST multi=) */
 size_t multi_memory(const struct client *);
 bool multi_lacks_flags(const struct client *, unsigned flags); /* some queued command is without one of them */
+/* Queued command i, or NULL behind the last. */
+const struct kept *multi_at(const struct client *, int i, struct command_entry **ret_cmd);
 bool multi_has_flags(const struct client *, unsigned flags); /* any queued command has one of these */
 /* Whether `test` is true of any queued command. */
 bool multi_any(const struct client *,

@@ -20,6 +20,7 @@
 #include "server/client_input.h"
 #include "server/clients.h"
 #include "server/dispatch.h"
+#include "server/drivers/cluster.h"
 #include "server/guard.h"
 #include "server/latency.h"
 #include "server/listeners.h"
@@ -55,6 +56,7 @@ struct node {
     struct saving *saving;
     struct loading *loading;
     unsigned gates; /* enum node_gate */
+    struct cluster_driver *cluster; /* NULL: not in cluster mode */
     char run_id[41], replid[41];
     msec_t start_ms;
     char **argv;
@@ -122,7 +124,10 @@ static void on_flushed_all(void *ctx)
 
 static void *on_opened(void *ctx, struct conn *conn, struct listener *l)
 {
-    return clients_opened(((struct node *)ctx)->clients, conn, l);
+    struct node *n = ctx;
+    if (n->cluster && cluster_driver_listens(n->cluster, l))
+        return cluster_driver_accept(n->cluster, conn);
+    return clients_opened(n->clients, conn, l);
 }
 
 static void on_input(void *owner, struct bytes in)
@@ -163,6 +168,8 @@ static void on_after_wait(void *ctx)
     n->turn_begin = io_now_monotonic(n->io);
     n->turn_commands = n->stats->commands;
     ks_set_now(n->ks, io_now_wall(n->io) / 1000);
+    if (n->cluster)
+        cluster_driver_after_wait(n->cluster);
 }
 
 /* ---- time ---- */
@@ -274,12 +281,13 @@ static usec_t before_wait(void *ctx)
     clients_evict(n->clients);
     tracking_end_of_turn(n->tracking);
     bool more_to_load = loading_step(n->loading);
+    usec_t bus = n->cluster ? cluster_driver_before_wait(n->cluster) : INT64_MAX;
     account_turn(n);
     if (more_to_load)
         return now;
     if (n->lazy_work && ks_lazyfree_pending(n->ks))
         return now;
-    due = earlier(due, earlier(n->next_cron, dispatch_deadline(n->dispatch)));
+    due = earlier(earlier(due, bus), earlier(n->next_cron, dispatch_deadline(n->dispatch)));
     return earlier(due, earlier(blocked_deadline(n->blocked), migrations_deadline(n->migrations)));
 }
 
@@ -326,7 +334,9 @@ static void make_parts(struct node *n)
 {
     struct options *o = n->options;
     struct ks_hooks hooks = { n, on_removed, on_notify, on_touched, on_flushed_all };
-    n->ks = ks_new(o->process.databases, &o->keyspace, &hooks);
+    n->ks = ks_new(o->cluster.enabled ? 1 : o->process.databases, &o->keyspace, &hooks);
+    if (o->cluster.enabled)
+        ks_keep_by_slot(n->ks);
     ks_set_now(n->ks, n->start_ms);
     n->stats = stats_new();
     n->slowlog = slowlog_new(&o->monitor);
@@ -360,6 +370,8 @@ int node_new(struct config *config, struct options *options, int argc, char **ar
         make_parts(n);
         r = listeners_new(n, &n->listeners);
     }
+    if (r == 0 && options->cluster.enabled)
+        r = cluster_driver_new(n, &n->cluster);
     if (r < 0) {
         node_free(n);
         return r;
@@ -374,6 +386,8 @@ int node_new(struct config *config, struct options *options, int argc, char **ar
 
 static void be_ready(struct node *n)
 {
+    if (n->cluster)
+        cluster_driver_loaded(n->cluster);
     if (n->ready)
         n->ready(n->ready_ctx);
 }
@@ -426,6 +440,8 @@ void node_free(struct node *n)
         return;
     listeners_close(n->listeners);
     saving_free(n->saving);
+    cluster_driver_free(n->cluster);
+    n->cluster = NULL;
     clients_free(n->clients);
     migrations_free(n->migrations);
     dispatch_free(n->dispatch);
@@ -533,6 +549,7 @@ struct listeners *node_listeners(struct node *n) { return n->listeners; }
 struct saving *node_saving(struct node *n) { return n->saving; }
 struct loading *node_loading(struct node *n) { return n->loading; }
 unsigned node_gates(const struct node *n) { return n->gates; }
+struct cluster_driver *node_cluster(struct node *n) { return n->cluster; }
 const char *node_run_id(const struct node *n) { return n->run_id; }
 const char *node_replid(const struct node *n) { return n->replid; }
 msec_t node_start_ms(const struct node *n) { return n->start_ms; }

@@ -24,6 +24,7 @@ struct dispatch;
 struct listeners;
 struct saving;
 struct loading;
+struct cluster_driver;
 
 enum shutdown_flags {
     SHUTDOWN_DEFAULT = 0,
@@ -57,6 +58,7 @@ struct watch_table *node_watches(struct node *);
 struct blocked *node_blocked(struct node *);
 struct migrations *node_migrations(struct node *);
 struct listeners *node_listeners(struct node *);
+struct cluster_driver *node_cluster(struct node *); /* NULL: not in cluster mode */
 struct saving *node_saving(struct node *);
 struct loading *node_loading(struct node *);
 

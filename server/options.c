@@ -81,6 +81,7 @@ static const struct config_row client_rows[] = {
     ROW("maxmemory-clients", CONFIG_MEMORY_SIGNED, AT(maxmemory_clients, int64_t), "0",
         .apply = on_client_memory),
     STRING("requirepass", requirepass, NULL, .flags = CONFIG_SENSITIVE),
+    BOOL("error-hints", error_hints, "yes"),
     ROW("tracking-table-max-keys", CONFIG_I64, AT(tracking_table_max_keys, uint64_t), "1000000",
         .max = INT64_MAX, .apply = on_tracking),
     CONFIG_ROWS_END,
@@ -341,6 +342,7 @@ void options_attach(struct options *o, struct config *c, struct node *node)
     config_attach(c, types_rows, &o->types, node);
     config_attach(c, keyspace_rows, &o->keyspace, node);
     config_attach(c, persist_rows, &o->persist, node);
+    config_attach(c, cluster_rows, &o->cluster, node);
     config_attach(c, later_rows, o->later, node);
     config_attach_lines(c, lines, node);
     config_attach_lines(c, later_lines, node);

@@ -44,6 +44,7 @@ struct client_config {
     int64_t maxmemory_clients;        /* bytes, or negative percentage of maxmemory */
     char *requirepass;                /* "" = none */
     uint64_t tracking_table_max_keys; /* 0 = no limit */
+    bool error_hints;                 /* errors say more than Redis' text, behind it */
 };
 
 enum { PROTECTED_NO, PROTECTED_YES, PROTECTED_LOCAL };
@@ -98,6 +99,19 @@ struct persist_config {
     int rdb_save_version; /* enum rdb_save_version */
 };
 
+/* the cluster: server/drivers/cluster.c */
+struct cluster_settings {
+    bool enabled, require_full_coverage, replica_no_failover;
+    bool allow_reads_when_down, allow_pubsubshard_when_down, allow_replica_migration;
+    char *config_file;                                            /* never NULL */
+    char *announce_ip, *announce_hostname, *announce_human_nodename; /* or NULL */
+    int announce_port, announce_bus_port, announce_tls_port, port; /* 0: none of its own */
+    int migration_barrier, replica_validity_factor;
+    int preferred_endpoint_type;          /* enum cluster_endpoint */
+    int64_t node_timeout, ping_interval;  /* ms */
+    uint64_t link_sendbuf_limit;          /* bytes, 0 = none */
+};
+
 /* Values of directives whose feature comes later: kept, to be read, set and rewritten. */
 struct later_config;
 
@@ -109,6 +123,7 @@ struct options {
     struct types_limits types;
     struct ks_config keyspace;
     struct persist_config persist;
+    struct cluster_settings cluster;
     struct later_config *later;
 };
 

@@ -1,4 +1,4 @@
-/* Directives whose feature this server does not have yet: persistence, replication, cluster, TLS,
+/* Directives whose feature this server does not have yet: persistence, replication, TLS,
  * ACL, scripts, defragmentation.
  *
  * Deployments and test suites set them everywhere, so all are known. What only tunes a feature that
@@ -35,18 +35,6 @@ struct later_config {
     int propagation_error_behavior;
     uint64_t repl_backlog_size;
     int64_t repl_backlog_ttl; /* s */
-
-    /* cluster */
-    bool cluster_enabled, cluster_require_full_coverage, cluster_replica_no_failover;
-    bool cluster_allow_reads_when_down, cluster_allow_pubsubshard_when_down;
-    bool cluster_allow_replica_migration;
-    char *cluster_config_file, *cluster_announce_ip, *cluster_announce_hostname;
-    char *cluster_announce_human_nodename;
-    int cluster_announce_port, cluster_announce_bus_port, cluster_announce_tls_port, cluster_port;
-    int cluster_migration_barrier, cluster_replica_validity_factor;
-    int cluster_preferred_endpoint_type;
-    int64_t cluster_node_timeout, cluster_ping_interval; /* ms */
-    uint64_t cluster_link_sendbuf_limit;
 
     /* tls */
     int tls_port, tls_session_cache_size, tls_session_cache_timeout, tls_auth_clients;
@@ -132,27 +120,6 @@ static const char *check_names(void *base)
     return NULL;
 }
 
-static const char *check_hostname(void *base)
-{
-    const char *s = ((const struct later_config *)base)->cluster_announce_hostname;
-    if (s && strlen(s) >= 256)
-        return "Hostnames must be less than 256 characters";
-    for (; s && *s; s++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", *s))
-            return "Hostnames may only contain alphanumeric characters, hyphens or dots";
-    return NULL;
-}
-
-/* The name goes into CLUSTER NODES and the logs: no byte that those use themselves. */
-static const char *check_nodename(void *base)
-{
-    const char *s = ((const struct later_config *)base)->cluster_announce_human_nodename;
-    for (; s && *s; s++)
-        if (strchr("!#$%&()*+:;<>?@[]^{|}~ ,=\"'\\`", *s) || *s < ' ' || *s == 0x7f)
-            return "Announced human node name contained invalid character";
-    return NULL;
-}
-
 static const char *check_backlog(void *base)
 {
     struct later_config *l = base;
@@ -177,12 +144,6 @@ static const struct config_word propagation_words[] = {
     { "ignore", 0 },
     { "panic", 1 },
     { "panic-on-replicas", 2 },
-    { NULL },
-};
-static const struct config_word endpoint_words[] = {
-    { "ip", 0 },
-    { "hostname", 1 },
-    { "unknown-endpoint", 2 },
     { NULL },
 };
 static const struct config_word tls_auth_words[] = {
@@ -238,30 +199,6 @@ const struct config_row later_rows[] = {
     INT("min-replicas-max-lag", min_replicas_max_lag, "10", 0, INT_MAX,
         OLD_NAME("min-slaves-max-lag")),
     ENUM("propagation-error-behavior", propagation_error_behavior, "ignore", propagation_words),
-    /* cluster */
-    BOOL("cluster-enabled", cluster_enabled, "no", .flags = CONFIG_IMMUTABLE | CONFIG_DEFAULT_ONLY),
-    STRING("cluster-config-file", cluster_config_file, "nodes.conf", IMMUTABLE),
-    I64("cluster-node-timeout", cluster_node_timeout, "15000", 0, INT64_MAX),
-    I64("cluster-ping-interval", cluster_ping_interval, "1000", 1, INT64_MAX, HIDDEN),
-    INT("cluster-port", cluster_port, "0", 0, 65535, IMMUTABLE),
-    STRING_OR_NULL("cluster-announce-ip", cluster_announce_ip),
-    STRING_OR_NULL("cluster-announce-hostname", cluster_announce_hostname, .check = check_hostname),
-    STRING_OR_NULL("cluster-announce-human-nodename", cluster_announce_human_nodename,
-                   .check = check_nodename),
-    INT("cluster-announce-port", cluster_announce_port, "0", 0, 65535),
-    INT("cluster-announce-bus-port", cluster_announce_bus_port, "0", 0, 65535),
-    INT("cluster-announce-tls-port", cluster_announce_tls_port, "0", 0, 65535),
-    ENUM("cluster-preferred-endpoint-type", cluster_preferred_endpoint_type, "ip", endpoint_words),
-    BOOL("cluster-require-full-coverage", cluster_require_full_coverage, "yes"),
-    BOOL("cluster-replica-no-failover", cluster_replica_no_failover, "no",
-         OLD_NAME("cluster-slave-no-failover")),
-    INT("cluster-replica-validity-factor", cluster_replica_validity_factor, "10", 0, INT_MAX,
-        OLD_NAME("cluster-slave-validity-factor")),
-    BOOL("cluster-allow-reads-when-down", cluster_allow_reads_when_down, "no"),
-    BOOL("cluster-allow-pubsubshard-when-down", cluster_allow_pubsubshard_when_down, "yes"),
-    BOOL("cluster-allow-replica-migration", cluster_allow_replica_migration, "yes"),
-    INT("cluster-migration-barrier", cluster_migration_barrier, "1", 0, INT_MAX),
-    MEMORY("cluster-link-sendbuf-limit", cluster_link_sendbuf_limit, "0", 0, 0),
     /* tls */
     INT("tls-port", tls_port, "0", 0, 65535, DEFAULT_ONLY),
     BOOL("tls-replication", tls_replication, "no", DEFAULT_ONLY),

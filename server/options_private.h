@@ -41,6 +41,7 @@ extern const struct config_special special_percentiles;  /* monitor_config */
 extern const struct config_special special_notify;       /* ks_config */
 void special_bind_done(struct net_config *);
 
+extern const struct config_row cluster_rows[]; /* options_cluster.c */
 /* options_persist.c */
 extern const struct config_row persist_rows[];
 void persist_config_done(struct persist_config *);

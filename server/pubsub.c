@@ -189,6 +189,21 @@ void pubsub_keyspace_event(struct pubsub *p, unsigned notify_flags, int db, cons
         publish_event(p, "keyevent", db, name, key);
 }
 
+void pubsub_end_channel(struct pubsub *p, enum pubsub_kind kind, struct bytes text)
+{
+    static const char *const verbs[] = { "unsubscribe", "punsubscribe", "sunsubscribe" };
+    struct relation_name *name;
+    while ((name = relation_find(&p->names, (int)kind, text))) {
+        struct client *c = LIST_ITEM(list_first(&name->links), struct relation_link, in_name)->owner;
+        pubsub_remove(p, c, kind, text);
+        struct writer *w = client_push_writer(c);
+        resp_push(w, 3);
+        resp_bulk_str(w, verbs[kind]);
+        resp_bulk(w, text);
+        resp_int(w, (int64_t)(kind == PUBSUB_SHARD ? pubsub_client_count(c, kind) : pubsub_client_total(c)));
+    }
+}
+
 /* ---- figures ---- */
 
 uint64_t pubsub_count(const struct pubsub *p, enum pubsub_kind kind)

@@ -21,6 +21,8 @@ uint64_t pubsub_subscribers(const struct pubsub *, enum pubsub_kind, struct byte
 /* Calls for every name (of a client, or of all when client is NULL). */
 void pubsub_each(struct pubsub *, struct client *, enum pubsub_kind, void (*visit)(void *ctx, struct bytes name),
                  void *ctx);
+/* Ends all subscriptions of the name, with the message of an unsubscription to each subscriber. */
+void pubsub_end_channel(struct pubsub *, enum pubsub_kind, struct bytes name);
 size_t pubsub_client_memory(const struct client *);
 /* The keyspace's notify hook: publishes __keyspace@db__:key and __keyevent@db__:event as flags ask. */
 void pubsub_keyspace_event(struct pubsub *, unsigned notify_flags, int db, const char *event, struct bytes key);

@@ -125,7 +125,7 @@ static void cmd_hello(struct call *c)
     resp_bulk_str(c->w, "id");
     resp_int(c->w, (int64_t)c->client->id);
     resp_bulk_str(c->w, "mode");
-    resp_bulk_str(c->w, "standalone");
+    resp_bulk_str(c->w, ks_by_slot(c->ks) ? "cluster" : "standalone");
     resp_bulk_str(c->w, "role");
     resp_bulk_str(c->w, "master");
     resp_bulk_str(c->w, "modules");
@@ -154,6 +154,10 @@ static void cmd_select(struct call *c)
     int64_t id;
     if (!arg_i64_range(c, 1, INT32_MIN, INT32_MAX, &id))
         return;
+    if (ks_by_slot(c->ks) && id != 0) {
+        reply_error(c, "ERR SELECT is not allowed in cluster mode");
+        return;
+    }
     if (id < 0 || id >= ks_databases(c->ks)) {
         reply_error(c, "ERR DB index is out of range");
         return;

@@ -1,6 +1,7 @@
 /* DEBUG: what test suites and people who look for a bug ask of a server. Gated by enable-debug-command. */
 
 #include "server/call.h"
+#include "server/drivers/cluster.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -415,6 +416,47 @@ static void debug_oom(struct call *c)
     mem_free(p);
 }
 
+static void debug_drop_packets(struct call *c)
+{
+    int64_t type;
+    if (!arg_i64(c, 2, &type))
+        return;
+    if (node_cluster(c->node))
+        cluster_driver_drop_packets(node_cluster(c->node), type < INT32_MAX && type >= 0 ? (int)type : -1);
+    reply_ok(c);
+}
+
+static void kill_link(struct call *c, const struct cluster_node *n, bool to)
+{
+    struct cluster_driver *d = node_cluster(c->node);
+    cluster_link_id id = cluster_link_of(cluster_driver_machine(d), n, to);
+    if (id)
+        cluster_driver_kill_link(d, id);
+}
+
+static void debug_cluster_link(struct call *c)
+{
+    bool to = arg_is(c, 3, "to"), from = arg_is(c, 3, "from"), all = arg_is(c, 3, "all");
+    if (!node_cluster(c->node)) {
+        reply_error(c, "ERR Debug option only available for cluster mode enabled setup!");
+        return;
+    }
+    const struct cluster_node *n = cluster_find(cluster_driver_machine(node_cluster(c->node)), c->argv[4]);
+    if (!n) {
+        resp_errorf(c->w, "ERR Unknown node %.*s", (int)c->argv[4].n, c->argv[4].p);
+        return;
+    }
+    if (!arg_is(c, 2, "kill") || !(to || from || all)) {
+        reply_subcommand_error(c);
+        return;
+    }
+    if (to || all)
+        kill_link(c, n, true);
+    if (from || all)
+        kill_link(c, n, false);
+    reply_ok(c);
+}
+
 static const struct sub {
     const char *name;
     void (*run)(struct call *);
@@ -425,7 +467,8 @@ static const struct sub {
     { "config-rewrite-force-all", debug_rewrite_all, 2, 2 },
     { "digest", debug_digest, 2, 2 },
     { "digest-value", debug_digest_value, 2, INT32_MAX },
-    { "drop-cluster-packet-filter", debug_accept, 3, 3 },
+    { "clusterlink", debug_cluster_link, 5, 5 },
+    { "drop-cluster-packet-filter", debug_drop_packets, 3, 3 },
     { "error", debug_error, 3, 3 },
     { "htstats", debug_htstats, 3, 4 },
     { "htstats-key", debug_htstats_key, 3, 4 },
@@ -454,12 +497,16 @@ static void debug_help(struct call *c)
     static const char *const lines[] = {
         "ASSERT | OOM | PANIC | SEGFAULT",
         "    End the process the hard way, with a crash report.",
+        "CLUSTERLINK KILL <to|from|all> <node-id>",
+        "    Close the bus links to or from a node of the cluster.",
         "CONFIG-REWRITE-FORCE-ALL",
         "    Like CONFIG REWRITE, but writes all options.",
         "DIGEST",
         "    Hex digest of the whole data set; equal for equal contents.",
         "DIGEST-VALUE <key> [<key> ...]",
         "    Hex digests of the values at the keys.",
+        "DROP-CLUSTER-PACKET-FILTER <packet-type>",
+        "    Drop all packets of this type from the bus (-1: none).",
         "ERROR <string>",
         "    Reply with an error of this text.",
         "HTSTATS <dbid>",
@@ -489,7 +536,7 @@ static void debug_help(struct call *c)
         "    Stop the server for a time. Decimals allowed.",
         "STRUCTSIZE",
         "    Sizes of some structures.",
-        "AOF-FLUSH-SLEEP, DROP-CLUSTER-PACKET-FILTER, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
+        "AOF-FLUSH-SLEEP, QUICKLIST-PACKED-THRESHOLD, REPLYBUFFER,",
         "SET-DISABLE-DENY-SCRIPTS, SET-SKIP-CHECKSUM-VALIDATION",
         "    Accepted, without an effect here.",
         NULL,

@@ -34,6 +34,10 @@ static bool arg_db(struct call *c, int i, struct db **ret_db)
     int64_t id;
     if (!arg_i64_range(c, i, INT32_MIN, INT32_MAX, &id))
         return false;
+    if (ks_by_slot(c->ks) && id != 0) {
+        reply_error(c, "ERR Copying to another database is not allowed in cluster mode");
+        return false;
+    }
     if (id < 0 || id >= ks_databases(c->ks)) {
         reply_error(c, err_db_range);
         return false;
@@ -157,6 +161,10 @@ static void cmd_move(struct call *c)
 {
     struct bytes key = c->argv[1];
     struct db *to;
+    if (ks_by_slot(c->ks)) {
+        reply_error(c, "ERR MOVE is not allowed in cluster mode");
+        return;
+    }
     if (!arg_db(c, 2, &to))
         return;
     if (to == c->db) {
@@ -279,6 +287,10 @@ static bool arg_swap(struct call *c, int i, const char *error, int64_t *ret_id)
 static void cmd_swapdb(struct call *c)
 {
     int64_t a, b, n = ks_databases(c->ks);
+    if (ks_by_slot(c->ks)) {
+        reply_error(c, "ERR SWAPDB is not allowed in cluster mode");
+        return;
+    }
     if (!arg_swap(c, 1, "ERR invalid first DB index", &a) ||
         !arg_swap(c, 2, "ERR invalid second DB index", &b))
         return;

@@ -2,6 +2,7 @@
 #include "common/arena.h"
 #include "common/glob.h"
 #include "server/call.h"
+#include "server/drivers/cluster.h"
 #include "server/node.h"
 #include "server/pubsub.h"
 
@@ -77,6 +78,8 @@ static void cmd_sunsubscribe(struct call *c) { unsubscribe(c, PUBSUB_SHARD); }
 static void publish(struct call *c, bool shard)
 {
     uint64_t receivers = pubsub_publish(node_pubsub(c->node), c->argv[1], c->argv[2], shard);
+    if (node_cluster(c->node))
+        cluster_driver_published(node_cluster(c->node), c->argv[1], c->argv[2], shard);
     c->w = client_writer(c->client); /* publishing wrote to others */
     effect_force(c);
     reply_int(c, (int64_t)receivers);

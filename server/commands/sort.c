@@ -53,7 +53,15 @@ static bool parse_args(struct call *c, bool read_only, struct sort_args *a)
             a->by_at = ++i;
             a->by_pattern = memchr(c->argv[i].p, '*', c->argv[i].n);
             a->unsorted |= !a->by_pattern;
+            if (a->by_pattern && ks_by_slot(c->ks)) {
+                reply_error(c, "ERR BY option of SORT denied in Cluster mode.");
+                return false;
+            }
         } else if (more && arg_is(c, i, "GET")) {
+            if (ks_by_slot(c->ks)) {
+                reply_error(c, "ERR GET option of SORT denied in Cluster mode.");
+                return false;
+            }
             a->gets[a->gets_n++] = ++i;
         } else {
             reply_syntax_error(c);

@@ -118,7 +118,7 @@ int io_replace_file(const char *path, struct bytes content, unsigned mode)
 
 int io_rename(const char *from, const char *to)
 {
-    return rename(from, to) < 0 ? -errno : sync_folder_of(to);
+    return rename(from, to) < 0 ? -errno : file_sync_folder(to);
 }
 
 int io_unlink(const char *path)
@@ -180,7 +180,7 @@ ssize_t io_file_read(struct io_file *f, void *dst, size_t n)
 int io_file_write(struct io_file *f, struct bytes b)
 {
     f->done += b.n;
-    return write_all(f->fd, b);
+    return file_write_all(f->fd, b);
 }
 
 void io_file_push(struct io_file *f)

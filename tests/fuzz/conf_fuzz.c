@@ -98,6 +98,7 @@ APPLY(slowlog)
 APPLY(tracking)
 APPLY(latency)
 APPLY(saving)
+APPLY(cluster)
 
 void apply_child_title(struct node *node, const char *purpose)
 {

@@ -45,6 +45,7 @@ APPLY(watchdog)
 APPLY(slowlog)
 APPLY(tracking)
 APPLY(latency)
+APPLY(cluster)
 APPLY(saving)
 
 void apply_child_title(struct node *node, const char *purpose)

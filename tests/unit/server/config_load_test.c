@@ -75,9 +75,6 @@ static const struct refused refused_words[] = {
     { { "--appendonly", "yes" },
       "2\n>>> 'appendonly \"yes\"'\nany value of appendonly but \"no\" is not supported "
       "yet\n" ARG },
-    { { "--cluster-enabled", "yes" },
-      "2\n>>> 'cluster-enabled \"yes\"'\nany value of cluster-enabled but \"no\" is not supported "
-      "yet\n" ARG },
     { { "--replicaof", "127.0.0.1", "6379" },
       "2\n>>> 'replicaof \"127.0.0.1\" \"6379\"'\nany value of replicaof but \"\" is not supported "
       "yet\n" ARG },

@@ -112,7 +112,7 @@ Test(options, all_names_of_redis_7_2_are_there)
     int names = 0;
     for (const char *p = get(l->config, "*"); *p; p++)
         names += *p == '\n';
-    cr_expect_eq(names, 195 + 2); /* and io-backend, rdb-save-version */
+    cr_expect_eq(names, 195 + 3); /* and io-backend, rdb-save-version, error-hints */
     unload(l);
 }
 
