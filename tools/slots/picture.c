@@ -105,23 +105,50 @@ void picture_bars(FILE *to, const struct slot_map *m, const int16_t owner[SLOTS]
 
 /* ---- SVG ---- */
 
-enum { SIDE = 128, PIXEL = 4, MAP = SIDE * PIXEL, TOP = 46, GAP = 24, BARS = 210 };
+enum { SIDE = 128, PIXEL = 4, MAP = SIDE * PIXEL, TOP = 46, GAP = 24, BARS = 210, LEVELS = 8 };
+
+/* How dark, on a logarithmic scale. */
+static int level(const struct slot_map *m, int slot, enum metric by, double heaviest)
+{
+    double r = heaviest > 0 ? log1p(m->loads[slot].of[by]) / log1p(heaviest) : 0;
+    return (int)lround(r * r * LEVELS);
+}
+
+/* The slots of one colour and darkness: one path of the runs that they are. */
+static void svg_shade(FILE *to, const struct slot_map *m, const int16_t *owner, enum metric by, double heaviest, int x,
+                      int colour, int dark)
+{
+    bool any = false;
+    for (int s = 0, next; s < SLOTS; s = next) {
+        next = s + 1;
+        if (owner[s] < 0 || owner[s] % COLOURS != colour || level(m, s, by, heaviest) != dark)
+            continue;
+        while (next % SIDE && owner[next] == owner[s] && level(m, next, by, heaviest) == dark)
+            next++;
+        if (!any)
+            fprintf(to, "<path fill=\"%s\" fill-opacity=\"%.2f\" d=\"", rgb[colour], 0.12 + 0.88 * dark / LEVELS);
+        any = true;
+        fprintf(to, "M%d %dh%dv%dh-%dz", x + s % SIDE * PIXEL, TOP + s / SIDE * PIXEL, (next - s) * PIXEL, PIXEL,
+                (next - s) * PIXEL);
+    }
+    if (any)
+        fprintf(to, "\"/>\n");
+}
 
 static void svg_map(FILE *to, const struct slot_map *m, const int16_t *owner, const int16_t *before, enum metric by,
                     double heaviest, int x)
 {
     fprintf(to, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#f4f4f4\"/>\n", x, TOP, MAP, MAP);
-    for (int s = 0; s < SLOTS; s++) {
-        if (owner[s] < 0)
-            continue;
-        double r = heaviest > 0 ? log1p(m->loads[s].of[by]) / log1p(heaviest) : 0;
-        fprintf(to, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\" fill-opacity=\"%.2f\"/>\n",
-                x + s % SIDE * PIXEL, TOP + s / SIDE * PIXEL, PIXEL, PIXEL, rgb[owner[s] % COLOURS], 0.15 + 0.85 * r);
-    }
-    for (int s = 0; before && s < SLOTS; s++)
+    for (int colour = 0; colour < COLOURS && colour < m->masters_n; colour++)
+        for (int dark = 0; dark <= LEVELS; dark++)
+            svg_shade(to, m, owner, by, heaviest, x, colour, dark);
+    if (!before)
+        return;
+    fprintf(to, "<path fill=\"none\" stroke=\"#000\" d=\"");
+    for (int s = 0; s < SLOTS; s++)
         if (owner[s] != before[s])
-            fprintf(to, "<rect x=\"%d.5\" y=\"%d.5\" width=\"3\" height=\"3\" fill=\"none\" stroke=\"#000\"/>\n",
-                    x + s % SIDE * PIXEL, TOP + s / SIDE * PIXEL);
+            fprintf(to, "M%d.5 %d.5h3v3h-3z", x + s % SIDE * PIXEL, TOP + s / SIDE * PIXEL);
+    fprintf(to, "\"/>\n");
 }
 
 static void svg_bars(FILE *to, const struct slot_map *m, const int16_t *owner, enum metric by, int x)
