@@ -140,6 +140,9 @@ void db_count_expire(struct db *, msec_t old, msec_t new);
 struct entry *db_put(struct db *, struct bytes key, const struct entry_value *, unsigned flags,
                      msec_t expire);
 
+/* ---- string.c ---- */
+struct entry_value entry_value_of(struct bytes, size_t key_n); /* as SET takes it: an integer if it is one */
+
 /* ---- lazyfree.c ---- */
 void value_free(struct keyspace *, struct entry *, enum ks_del);     /* what the entry points to */
 void entry_free_all(struct keyspace *, struct entry *, enum ks_del); /* and the entry */

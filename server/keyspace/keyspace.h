@@ -181,6 +181,16 @@ struct entry *ks_copy(struct db *from, struct bytes key, struct db *to, struct b
 struct entry *ks_set_expire(struct db *, struct entry *, msec_t at);
 bool ks_is_expired(const struct keyspace *, const struct entry *);
 
+/* ---- many keys at once (loading) ----
+ * An entry is made, its place is fetched (ks_prefetch_*), others are made, then it is put in. */
+struct entry *ks_make_string(const struct db *, struct bytes key, struct bytes value, msec_t expire);
+struct entry *ks_make_blob(const struct db *, struct bytes key, struct blob *take, msec_t expire);
+struct entry *ks_make_object(const struct db *, struct bytes key, enum value_type, enum value_encoding, void *take,
+                             msec_t expire);
+/* False: there is a key of this name, expired or not; the entry is still the caller's. */
+bool ks_put_made(struct db *, uint64_t hash, struct entry *take);
+void ks_drop_made(struct db *, struct entry *take); /* instead of putting it in */
+
 /* ---- announcing ---- */
 void ks_changed(struct db *, struct bytes key, enum notify_class, const char *event); /* touched + notify + dirty++ */
 void ks_notify(struct db *, struct bytes key, enum notify_class, const char *event);  /* event only */

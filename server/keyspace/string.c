@@ -9,6 +9,14 @@ static bool may_be_i64(struct bytes s)
     return s.n - 1 < NUM_I64_MAX && ((unsigned char)(s.p[0] - '0') < 10 || s.p[0] == '-');
 }
 
+struct entry_value entry_value_of(struct bytes value, size_t key_n)
+{
+    int64_t i;
+    if (may_be_i64(value) && num_parse_i64(value, &i))
+        return entry_value_i64(i);
+    return entry_value_string(value, key_n, value.n > ENC_EMBSTR_MAX ? ENC_RAW : ENC_EMBSTR);
+}
+
 struct entry *ks_set_string(struct db *db, struct bytes key, struct bytes value, unsigned flags,
                             msec_t expire)
 {

@@ -1,5 +1,5 @@
-/* Loading a whole file (see rdb_load.h): a flat walk over opcodes. What comes in front of a key (its expiry, its access
- * history) is gathered until the key is there. */
+/* Loading a whole file (see rdb_load.h): a flat walk over opcodes. What comes in front of a key
+ * (its expiry, its access history) is gathered until the key is there. */
 #include "server/persist/rdb_load.h"
 
 #include <stdio.h>
@@ -20,7 +20,20 @@ struct prefix {
 };
 static const struct prefix no_prefix = { .expire = NO_EXPIRE };
 
+/* Keys on their way into the table. They are put in by the thousands in the order of their hashes,
+ * which is that of the table: a table of millions is larger than what the caches and the TLB hold,
+ * and one at a time each would wait for memory. */
+#define BATCH  65536
+#define RANGES 256 /* of hashes: keys of one go to neighbouring lines */
+#define AHEAD  16   /* keys whose lines are fetched */
+struct made {
+    uint64_t hash;
+    struct entry *e;
+};
+
 struct load {
+    struct made *made, *sorted; /* BATCH each */
+    size_t made_n;              /* keys of `db` */
     struct rdb_reader *r;
     struct keyspace *ks;
     const struct rdb_load_options *o;
@@ -109,7 +122,8 @@ static bool load_function(struct load *l)
     return true;
 }
 
-/* Data of a module that hangs on no key. Redis too refuses to start without the module: the data would be lost. */
+/* Data of a module that hangs on no key. Redis too refuses to start without the module: the data
+ * would be lost. */
 static bool refuse_module_aux(struct load *l)
 {
     uint64_t id;
@@ -119,44 +133,6 @@ static bool refuse_module_aux(struct load *l)
     rdb_module_name(id, name);
     return rdb_fail(l->r, RDB_UNSUPPORTED,
                     "there is data of the module '%s': modules are not supported", name);
-}
-
-static bool select_db(struct load *l)
-{
-    uint64_t n;
-    if (!rdb_get_length(l->r, &n))
-        return false;
-    if (n >= (uint64_t)ks_databases(l->ks))
-        return rdb_fail(l->r, RDB_UNSUPPORTED,
-                        "the file has a database %llu, this server has %d (see `databases`)",
-                        (unsigned long long)n, ks_databases(l->ks));
-    l->db = ks_db(l->ks, (int)n);
-    return true;
-}
-
-static bool resize_db(struct load *l)
-{
-    uint64_t keys, expires;
-    if (!rdb_get_length(l->r, &keys) || !rdb_get_length(l->r, &expires))
-        return false;
-    db_reserve(l->db, rdb_reader_trust(l->r, keys));
-    return true;
-}
-
-static bool load_end(struct load *l)
-{
-    l->ended = true;
-    uint64_t is = rdb_reader_crc(l->r), want;
-    if (!rdb_get_u64le(l->r, &want))
-        return false;
-    if (want == 0)
-        return true; /* saved without */
-    if (l->r->checksum && is != want)
-        return rdb_corrupt(l->r,
-                           "the checksum is %016llx and should be %016llx: the file is damaged",
-                           (unsigned long long)is, (unsigned long long)want);
-    l->report->checked = l->r->checksum;
-    return true;
 }
 
 /* ---- keys ---- */
@@ -177,29 +153,66 @@ static bool is_lfu(int policy)
     return policy == POLICY_ALLKEYS_LFU || policy == POLICY_VOLATILE_LFU;
 }
 
-static void store(struct load *l, struct bytes key, struct rdb_value *v)
+static bool put_over(struct load *l, const struct made *m)
 {
-    struct entry *e = rdb_value_store(v, l->db, key, l->prefix.expire);
+    if (!l->o->replace)
+        return false;
+    (void)ks_delete(l->db, entry_key(m->e), KS_DEL_LAZY);
+    return ks_put_made(l->db, m->hash, m->e);
+}
+
+static bool put(struct load *l, const struct made *m)
+{
+    if (__builtin_expect(!ks_put_made(l->db, m->hash, m->e), 0) && !put_over(l, m)) {
+        show_key(l, entry_key(m->e));
+        return rdb_corrupt(l->r, "the key is twice in the database");
+    }
+    return true;
+}
+
+static void sort_made(struct load *l)
+{
+    uint32_t at[RANGES] = { 0 }, sum = 0;
+    for (size_t i = 0; i < l->made_n; i++)
+        at[l->made[i].hash / (UINT64_MAX / RANGES + 1)]++;
+    for (unsigned r = 0; r < RANGES; r++) {
+        uint32_t n = at[r];
+        at[r] = sum;
+        sum += n;
+    }
+    for (size_t i = 0; i < l->made_n; i++)
+        l->sorted[at[l->made[i].hash / (UINT64_MAX / RANGES + 1)]++] = l->made[i];
+}
+
+/* All that were made go into the table. After a failure they are dropped. */
+static bool put_all(struct load *l)
+{
+    size_t n = l->made_n, done = 0;
+    sort_made(l);
+    l->made_n = 0;
+    for (; done < n && l->r->error.failure == RDB_FINE; done += l->r->error.failure == RDB_FINE) {
+        if (done + AHEAD < n) {
+            ks_prefetch_bucket(l->db, l->sorted[done + AHEAD].hash);
+            __builtin_prefetch(l->sorted[done + AHEAD].e);
+        }
+        (void)put(l, &l->sorted[done]);
+    }
+    for (size_t i = done; i < n; i++)
+        ks_drop_made(l->db, l->sorted[i].e);
+    return done == n;
+}
+
+static bool store(struct load *l, struct bytes key, struct rdb_value *v)
+{
+    struct entry *e = rdb_value_make(v, l->db, key, l->prefix.expire);
     bool lfu = is_lfu(ks_config(l->ks)->maxmemory_policy);
     if (lfu && l->prefix.has_freq)
         entry_set_freq(l->ks, e, l->prefix.freq);
     else if (!lfu && l->prefix.has_idle)
         entry_set_idle(l->ks, e, l->prefix.idle_s);
+    l->made[l->made_n++] = (struct made){ ks_hash(l->db, key), e };
     l->report->keys++;
-}
-
-static bool is_there(struct load *l, struct bytes key)
-{
-    return ks_find(l->db, key, KS_NO_TOUCH | KS_NO_STATS | KS_NO_NOTIFY | KS_EXPIRED_TOO) != NULL;
-}
-
-/* False: two keys of one name are a corrupt file. */
-static bool make_way(struct load *l, struct bytes key)
-{
-    if (!l->o->replace)
-        return false;
-    (void)ks_delete(l->db, key, KS_DEL_LAZY);
-    return !is_there(l, key);
+    return l->made_n < BATCH || put_all(l);
 }
 
 static bool load_key(struct load *l, unsigned type)
@@ -212,23 +225,19 @@ static bool load_key(struct load *l, unsigned type)
         show_key(l, key);
         return false;
     }
-    bool expired =
-        l->o->drop_expired && l->prefix.expire != NO_EXPIRE && l->prefix.expire < l->o->now;
+    bool stored = true;
     if (v.empty) {
         l->report->empty++;
         rdb_value_done(&v);
-    } else if (expired) {
+    } else if (l->o->drop_expired && l->prefix.expire != NO_EXPIRE &&
+               l->prefix.expire < l->o->now) {
         l->report->expired++;
         rdb_value_done(&v);
-    } else if (is_there(l, key) && !make_way(l, key)) {
-        rdb_value_done(&v);
-        show_key(l, key);
-        return rdb_corrupt(l->r, "the key is twice in the database");
     } else {
-        store(l, key, &v);
+        stored = store(l, key, &v);
     }
     l->prefix = no_prefix;
-    return true;
+    return stored;
 }
 
 static bool load_expire(struct load *l, bool seconds)
@@ -249,7 +258,51 @@ static bool load_expire(struct load *l, bool seconds)
     return true;
 }
 
+/* ---- databases ---- */
+
+static bool select_db(struct load *l)
+{
+    uint64_t n;
+    if (!rdb_get_length(l->r, &n))
+        return false;
+    if (n >= (uint64_t)ks_databases(l->ks))
+        return rdb_fail(l->r, RDB_UNSUPPORTED,
+                        "the file has a database %llu, this server has %d (see `databases`)",
+                        (unsigned long long)n, ks_databases(l->ks));
+    if (!put_all(l))
+        return false;
+    l->db = ks_db(l->ks, (int)n);
+    return true;
+}
+
+static bool resize_db(struct load *l)
+{
+    uint64_t keys, expires;
+    if (!rdb_get_length(l->r, &keys) || !rdb_get_length(l->r, &expires))
+        return false;
+    db_reserve(l->db, rdb_reader_trust(l->r, keys));
+    return true;
+}
+
 /* ---- the walk ---- */
+
+static bool load_end(struct load *l)
+{
+    if (!put_all(l))
+        return false;
+    l->ended = true;
+    uint64_t is = rdb_reader_crc(l->r), want;
+    if (!rdb_get_u64le(l->r, &want))
+        return false;
+    if (want == 0)
+        return true; /* saved without */
+    if (l->r->checksum && is != want)
+        return rdb_corrupt(l->r,
+                           "the checksum is %016llx and should be %016llx: the file is damaged",
+                           (unsigned long long)is, (unsigned long long)want);
+    l->report->checked = l->r->checksum;
+    return true;
+}
 
 static bool load_next(struct load *l)
 {
@@ -315,7 +368,9 @@ enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
                       .report = ret_report,
                       .db = ks_db(ks, 0),
                       .prefix = no_prefix,
-                      .progress_at = o->progress_bytes };
+                      .progress_at = o->progress_bytes,
+                      .made = mem_alloc(BATCH * sizeof *l.made),
+                      .sorted = mem_alloc(BATCH * sizeof *l.sorted) };
     for (int i = 0; i < ks_databases(ks); i++)
         ASSERT(o->onto || db_size(ks_db(ks, i)) == 0);
     uint64_t start = rdb_reader_offset(r);
@@ -323,6 +378,10 @@ enum rdb_failure rdb_load(struct rdb_reader *r, struct keyspace *ks,
     while (ok && !l.ended)
         ok = load_next(&l) && tell_progress(&l);
     ret_report->bytes = rdb_reader_offset(r) - start;
+    if (!ok)
+        (void)put_all(&l); /* drops them */
+    mem_free(l.made);
+    mem_free(l.sorted);
     if (ok)
         return RDB_FINE;
     if (!o->onto)

@@ -23,6 +23,8 @@ struct rdb_value {
 bool rdb_load_value(struct rdb_reader *, unsigned type, const struct types_limits *,
                     struct rdb_value *ret);
 void rdb_value_done(struct rdb_value *); /* frees what it has */
+/* Makes an entry of it that is in no database yet (ks_put_made), and takes what it has. Not for empty ones. */
+struct entry *rdb_value_make(struct rdb_value *, const struct db *, struct bytes key, msec_t expire);
 /* Makes it the value of a key that is not there (asserted for collections) and takes what it has. Not for empty
  * ones. */
 struct entry *rdb_value_store(struct rdb_value *, struct db *, struct bytes key, msec_t expire);

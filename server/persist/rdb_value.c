@@ -415,6 +415,18 @@ void rdb_value_done(struct rdb_value *v)
     *v = (struct rdb_value){ 0 };
 }
 
+struct entry *rdb_value_make(struct rdb_value *v, const struct db *db, struct bytes key,
+                             msec_t expire)
+{
+    ASSERT(!v->empty);
+    struct entry *e = v->type != TYPE_STRING
+                          ? ks_make_object(db, key, v->type, v->ref.enc, v->ref.object, expire)
+                      : v->blob ? ks_make_blob(db, key, v->blob, expire)
+                                : ks_make_string(db, key, v->s, expire);
+    *v = (struct rdb_value){ 0 };
+    return e;
+}
+
 struct entry *rdb_value_store(struct rdb_value *v, struct db *db, struct bytes key, msec_t expire)
 {
     ASSERT(!v->empty);
