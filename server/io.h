@@ -65,6 +65,9 @@ struct conn_handler {
 /* Chooses the backend (IO_BACKEND_AUTO: io_uring when the kernel lets us, else epoll with one warning in the log).
  * Negative errno when a forced backend is not to be had; the reason is in io_backend_reason of the message. */
 int io_new(const struct io_config *, const struct io_handler *, struct io **ret_io);
+/* At the end, before owners free what they gave to connections (a blob that a bulk still arrives in): the kernel has
+ * nothing of it any more. Only io_free may follow. */
+void io_take_back(struct io *);
 void io_free(struct io *);
 const char *io_backend_name(const struct io *);   /* "io_uring" or "epoll" */
 /* Why: "configured", "auto", "io_uring_setup: Operation not permitted". */

@@ -442,6 +442,8 @@ void node_free(struct node *n)
     saving_free(n->saving);
     cluster_driver_free(n->cluster);
     n->cluster = NULL;
+    if (n->io)
+        io_take_back(n->io);
     clients_free(n->clients);
     migrations_free(n->migrations);
     dispatch_free(n->dispatch);

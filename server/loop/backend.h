@@ -10,6 +10,8 @@ struct backend_ops {
     const char *name;
     /* Sets io->backend. On failure -errno, and io->reason says what failed. */
     int (*start)(struct io *);
+    /* Nothing of the owners' memory is in the kernel's hands any more; only unlisten and stop follow. */
+    void (*take_back)(struct io *);
     void (*stop)(struct io *);
     void (*forked)(
         struct io *); /* in a child: closes the backend's descriptors, touches nothing else */

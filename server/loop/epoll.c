@@ -353,6 +353,11 @@ static void epoll_stop(struct io *io)
     io->backend = NULL;
 }
 
+static void epoll_take_back(struct io *io)
+{
+    (void)io; /* it lends nothing */
+}
+
 static void epoll_forked(struct io *io)
 {
     struct poller *p = io->backend;
@@ -362,6 +367,7 @@ static void epoll_forked(struct io *io)
 const struct backend_ops epoll_backend = {
     .name = "epoll",
     .start = epoll_start,
+    .take_back = epoll_take_back,
     .stop = epoll_stop,
     .forked = epoll_forked,
     .wait = epoll_turn_wait,

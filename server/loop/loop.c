@@ -73,6 +73,11 @@ int io_new(const struct io_config *config, const struct io_handler *handler, str
     return 0;
 }
 
+void io_take_back(struct io *io)
+{
+    io->ops->take_back(io);
+}
+
 void io_free(struct io *io)
 {
     if (!io)

@@ -519,7 +519,7 @@ static int uring_start(struct io *io)
 
 /* Takes everything back from the kernel: closing the ring alone would do it some time later, and
  * until then ports stay taken and the owners' memory may be written to. */
-static void cancel_all(struct io *io)
+static void uring_take_back(struct io *io)
 {
     struct uring *u = io->backend;
     struct io_uring_sqe *sqe = sqe_get(io);
@@ -542,7 +542,7 @@ static void cancel_all(struct io *io)
 static void uring_stop(struct io *io)
 {
     struct uring *u = io->backend;
-    cancel_all(io);
+    uring_take_back(io);
     io_uring_queue_exit(&u->ring);
     buf_ring_done(&u->bufs);
     mem_free(u->lent);
@@ -560,6 +560,7 @@ static void uring_forked(struct io *io)
 const struct backend_ops uring_backend = {
     .name = "io_uring",
     .start = uring_start,
+    .take_back = uring_take_back,
     .stop = uring_stop,
     .forked = uring_forked,
     .wait = uring_wait,

@@ -47,8 +47,7 @@ static void object_free(void *object, enum value_encoding enc)
     stream_free(object);
 }
 
-/* Nodes count as much as their elements would: some hundred each. Groups go with the rest at the
- * end. */
+/* Nodes count as much as their elements would: some hundred each. */
 static int object_free_some(void *object, enum value_encoding enc, unsigned effort)
 {
     struct stream *s = object;
@@ -57,7 +56,7 @@ static int object_free_some(void *object, enum value_encoding enc, unsigned effo
         struct id_at at = id_tree_first(&s->nodes);
         drop_node(s, id_at_id(at), id_at_value(at));
     }
-    if (s->nodes.count)
+    if (s->nodes.count || !stream_groups_free_some(s, effort))
         return false;
     stream_free(s);
     return true;

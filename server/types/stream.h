@@ -33,6 +33,8 @@ struct stream {
     uint64_t entries_added;
     struct table groups; /* struct stream_group */
     size_t node_bytes;   /* memory of the listpacks */
+    uint64_t groups_freed;      /* of a stream that is freed in parts: where in `groups` it is */
+    struct stream_group *dying; /* and the groups taken out of there */
 };
 
 struct stream_name {
@@ -46,6 +48,7 @@ struct stream_group {
     int64_t entries_read;   /* or STREAM_READ_UNKNOWN */
     struct id_tree pending; /* struct stream_pending */
     struct table consumers; /* struct stream_consumer */
+    struct stream_group *next_dying;
 };
 
 struct stream_consumer {
@@ -125,6 +128,8 @@ struct stream_group *stream_group_add(struct stream *, struct bytes name, struct
                                       int64_t entries_read);
 void stream_group_remove(struct stream *, struct stream_group *);
 void stream_groups_done(struct stream *);
+/* True when no group is left. Between calls only this may be done to the stream. */
+bool stream_groups_free_some(struct stream *, unsigned effort);
 void stream_groups_copy(struct stream *to, const struct stream *from);
 size_t stream_groups_memory(const struct stream *);
 /* All of them in the order of their names; the array is of mem_alloc, the caller's. */

@@ -178,6 +178,34 @@ void stream_groups_done(struct stream *s)
     table_done(&s->groups);
 }
 
+static void let_die(void *ctx, void *item)
+{
+    struct stream *s = ctx;
+    struct stream_group *g = item;
+    g->next_dying = s->dying;
+    s->dying = g;
+}
+
+/* Pending entries of a group one by one, without their consumers hearing of it: nobody reads any more. */
+bool stream_groups_free_some(struct stream *s, unsigned effort)
+{
+    for (unsigned done = 0; done < effort; done++) {
+        struct stream_group *g = s->dying;
+        if (!g) {
+            if (s->groups.count == 0)
+                return true;
+            table_clear_some(&s->groups, &s->groups_freed, let_die, s);
+        } else if (g->pending.count) {
+            struct id_at first = id_tree_first(&g->pending);
+            slab_free(id_tree_remove(&g->pending, id_at_id(first)), sizeof(struct stream_pending));
+        } else {
+            s->dying = g->next_dying;
+            group_free(g);
+        }
+    }
+    return false;
+}
+
 /* ---- pending entries ---- */
 
 static void pending_insert(struct stream_group *g, struct stream_consumer *c, struct stream_id id,

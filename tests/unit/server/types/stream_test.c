@@ -240,10 +240,15 @@ Test(stream, it_is_freed_in_parts_and_leaves_nothing)
     for (uint64_t i = 1; i <= 500; i++)
         stream_pend(g, i % 2 ? stream_consumer_find(g, BYTES("a")) ?: stream_consumer_add(g, BYTES("a"), 0)
                              : stream_consumer_find(g, BYTES("b")) ?: stream_consumer_add(g, BYTES("b"), 0), sid(i, 0));
-    unsigned steps = 1;
-    while (!stream_value_ops.free_some(s, ENC_STREAM, 640))
-        steps++;
-    cr_expect_gt(steps, 10);
+    for (int i = 0; i < 300; i++) {
+        char name[16];
+        stream_group_add(s, bytes_of(name, (size_t)snprintf(name, sizeof(name), "g%d", i)), sid(0, 0), 0);
+    }
+    unsigned steps = 1, with_groups = 0;
+    for (; !stream_value_ops.free_some(s, ENC_STREAM, 64); steps++)
+        with_groups += s->nodes.count == 0;
+    cr_expect_gt(steps, 30);
+    cr_expect_gt(with_groups, 10, "groups go in parts too");
     cr_expect_eq(mem_used(), before);
 }
 
