@@ -13,6 +13,13 @@
  *   wait.c      WAIT;   lag.c  who has which age;   info.c  views */
 #pragma once
 
+/* One program holds all machines, and the cluster's has verbs of these names too. */
+#define act        repl_act
+#define trace      repl_trace
+#define link_up    repl_link_is_up
+#define link_down  repl_link_is_down
+#define link_close repl_link_close
+
 #include "common/arena.h"
 #include "common/assert.h"
 #include "common/buf.h"

@@ -11,6 +11,7 @@
 #include "server/clients.h"
 #include "server/dispatch.h"
 #include "server/drivers/cluster.h"
+#include "server/drivers/replication.h"
 #include "server/latency.h"
 #include "server/listeners.h"
 #include "server/loop/process.h"
@@ -95,7 +96,8 @@ int apply_maxmemory(struct node *n, const char **ret_error)
             "(%zu). This will result in key eviction and/or the inability to accept new write commands depending "
             "on the maxmemory-policy.",
             (unsigned long long)limit, used);
-    ks_evict(ks, node_not_counted_memory(n), clock_monotonic_us);
+    if (!replication_leaves_eviction(node_replication(n)))
+        ks_evict(ks, node_not_counted_memory(n), clock_monotonic_us);
     return 0;
 }
 
@@ -153,7 +155,8 @@ static int set_oom_score(const struct process_config *p, int kind, const char **
 
 int apply_oom_score(struct node *n, const char **ret_error)
 {
-    return set_oom_score(&node_options(n)->process, OOM_MASTER, ret_error);
+    int kind = replication_is_replica(node_replication(n)) ? OOM_REPLICA : OOM_MASTER;
+    return set_oom_score(&node_options(n)->process, kind, ret_error);
 }
 
 void apply_child_oom_score(struct node *n)
@@ -222,5 +225,12 @@ int apply_latency(struct node *n, const char **ret_error)
     if (!node_options(n)->monitor.latency_tracking)
         latency_reset_commands();
     dispatch_config_changed(node_dispatch(n));
+    return 0;
+}
+
+int apply_replication(struct node *n, const char **ret_error)
+{
+    (void)ret_error;
+    replication_configured(node_replication(n));
     return 0;
 }

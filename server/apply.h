@@ -30,6 +30,7 @@ int apply_watchdog(struct node *, const char **ret_error);      /* watchdog-peri
 int apply_slowlog(struct node *, const char **ret_error);       /* slowlog-max-len: trims */
 int apply_tracking(struct node *, const char **ret_error);      /* tracking-table-max-keys */
 int apply_cluster(struct node *, const char **ret_error);       /* cluster-*: tells the machine */
+int apply_replication(struct node *, const char **ret_error);   /* repl-*, replica-*, min-replicas-* */
 int apply_latency(struct node *, const char **ret_error);       /* latency-tracking */
 int apply_saving(struct node *, const char **ret_error); /* save, stop-writes-on-bgsave-error */
 

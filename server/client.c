@@ -12,11 +12,13 @@
 #include "server/blocked.h"
 #include "server/client_input.h"
 #include "server/clients.h"
+#include "server/drivers/replication.h"
 #include "server/monitor.h"
 #include "server/multi.h"
 #include "server/node.h"
 #include "server/pubsub.h"
 #include "server/tracking.h"
+#include "server/waiting.h"
 
 struct clients {
     struct node *node;
@@ -120,6 +122,17 @@ static struct client *new_client(struct node *node, struct conn *conn)
     return c;
 }
 
+static struct client *enroll(struct clients *all, struct conn *conn)
+{
+    struct client *c = new_client(all->node, conn);
+    c->id = all->next_id++;
+    list_push_back(&all->all, &c->all);
+    struct bytes key = bytes_of(&c->id, sizeof(c->id));
+    table_insert(&all->by_id, &by_id_kind, id_hash(key), c, TABLE_NOT_DUE);
+    all->count++;
+    return c;
+}
+
 static const char protected_text[] =
     "DENIED Ouro is running in protected mode because protected mode is enabled and no password is set for the "
     "default user. In this mode connections are only accepted from the loopback interface. If you want to "
@@ -153,19 +166,32 @@ void *clients_opened(struct clients *all, struct conn *conn, struct listener *li
         writer_append(conn_writer(conn, 2), bytes_of(line, (size_t)n));
         return NULL;
     }
-    struct client *c = new_client(all->node, conn);
-    c->id = all->next_id++;
+    struct client *c = enroll(all, conn);
     if (listener_is_unix(listener))
         c->flags |= CLIENT_UNIX;
     else
         conn_keepalive(conn, node_options(all->node)->net.tcp_keepalive);
-    list_push_back(&all->all, &c->all);
-    struct bytes key = bytes_of(&c->id, sizeof(c->id));
-    table_insert(&all->by_id, &by_id_kind, id_hash(key), c, TABLE_NOT_DUE);
-    all->count++;
     all->stats.total++;
     log_verbose("Accepted %s", conn_peer_name(conn));
     return c;
+}
+
+struct client *clients_add_master(struct clients *all, struct conn *conn, struct db *db)
+{
+    struct client *c = enroll(all, conn);
+    c->flags |= CLIENT_MASTER | CLIENT_AUTHENTICATED;
+    c->db = db;
+    return c;
+}
+
+void clients_mark_replica(struct client *c)
+{
+    ASSERT(!(c->flags & (CLIENT_REPLICA | CLIENT_MASTER)));
+    struct clients *all = node_clients(c->node);
+    all->stats.memory_normal -= c->memory_counted;
+    c->memory_counted = 0;
+    all->count--;
+    c->flags |= CLIENT_REPLICA;
 }
 
 /* ---- death ---- */
@@ -175,6 +201,7 @@ static void leave_parts(struct client *c)
 {
     struct node *node = c->node;
     blocked_forget(node_blocked(node), c);
+    waiting_forget(node_waiting(node), c);
     dispatch_forget(node_dispatch(node), c);
     pubsub_forget(node_pubsub(node), c);
     tracking_forget(node_tracking(node), c);
@@ -189,6 +216,8 @@ void client_closed(struct client *c, int err)
     log_verbose("Client closed connection %s (%s)", c->conn ? conn_peer_name(c->conn) : "",
                 err ? strerror(err) : "orderly");
     leave_parts(c);
+    if (c->flags & CLIENT_REPLICATION)
+        replication_client_gone(node_replication(c->node), c);
     client_input_forget(c);
     if (all->cron_next == &c->all)
         all->cron_next = list_next(&all->all, &c->all);
@@ -197,7 +226,7 @@ void client_closed(struct client *c, int err)
     struct table_at at;
     if (table_find(&all->by_id, &by_id_kind, id_hash(key), key, &at))
         table_remove(&all->by_id, &by_id_kind, &at);
-    all->count--;
+    all->count -= !(c->flags & CLIENT_REPLICA);
     if (client_class(c) == CLIENT_CLASS_REPLICA)
         all->stats.memory_replicas -= c->memory_counted;
     else
@@ -237,7 +266,8 @@ bool client_is_closing(const struct client *c)
 
 struct writer *client_writer(struct client *c)
 {
-    if (!c->conn || (c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_CLOSE_ASAP)))
+    const unsigned mute = CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_CLOSE_ASAP | CLIENT_REPLICA | CLIENT_MASTER;
+    if (!c->conn || (c->flags & mute))
         return io_null_writer(node_io(c->node), c->resp);
     return conn_writer(c->conn, c->resp);
 }
@@ -291,8 +321,8 @@ static bool over_output_limit(struct client *c)
 
 void client_check_output_limit(struct client *c)
 {
-    if (!c->conn || (c->flags & CLIENT_CLOSE_ASAP) || !over_output_limit(c))
-        return;
+    if (!c->conn || (c->flags & (CLIENT_CLOSE_ASAP | CLIENT_REPLICA | CLIENT_MASTER)) || !over_output_limit(c))
+        return; /* what replicas have not read yet is the replication machine's to judge */
     node_clients(c->node)->stats.output_limit_closed++;
     struct buf line = BUF_INIT(4096);
     client_describe(c, &line);

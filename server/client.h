@@ -53,6 +53,7 @@ enum client_flags {
     CLIENT_PAUSED = 1 << 22,     /* held by CLIENT PAUSE, or by a key that is under way (guard.h) */
     CLIENT_TRACKING_BROKEN = 1 << 23, /* its redirection target is gone */
     CLIENT_STASHING = 1 << 24,   /* this run stashed a request of it: those behind must follow (stash_mark) */
+    CLIENT_REPLICATION = 1 << 25, /* the replication machine knows its id: hears when it goes */
 };
 
 struct client {
@@ -100,7 +101,7 @@ struct clients_stats {
     uint64_t total, rejected, evicted, output_limit_closed, query_limit_closed;
     size_t memory_normal, memory_replicas; /* bytes */
 };
-uint64_t clients_count(const struct clients *);   /* connected, replicas and masters not counted */
+uint64_t clients_count(const struct clients *);   /* connected, replicas not counted */
 struct clients_stats *clients_stats(struct clients *);
 struct list *clients_list(struct clients *);      /* of struct client by `all` */
 struct client *client_by_id(struct clients *, uint64_t id); /* NULL */

@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "server/clients.h"
 #include "server/dispatch.h"
+#include "server/drivers/replication.h"
 #include "server/node.h"
 
 static bool must_wait(const struct client *c)
@@ -41,8 +42,9 @@ static void keep(struct client *c, struct bytes in)
 {
     if (in.n == 0 || client_is_closing(c))
         return;
-    if (buf_append(&c->query, in) < 0 ||
-        c->query.n + resp_parser_memory(&c->parser) > node_options(c->node)->client.client_query_buffer_limit) {
+    if (buf_append(&c->query, in) == 0 && (c->flags & CLIENT_MASTER))
+        return;
+    if (c->query.n + resp_parser_memory(&c->parser) > node_options(c->node)->client.client_query_buffer_limit) {
         clients_stats(node_clients(c->node))->query_limit_closed++;
         close_for(c, "Closing client that reached max query buffer length");
     }
@@ -52,6 +54,10 @@ static void protocol_error(struct client *c, const char *text)
 {
     if (client_is_closing(c))
         return;
+    if (c->flags & CLIENT_MASTER) {
+        replication_stream_broken(node_replication(c->node), c, text);
+        return;
+    }
     log_verbose("Protocol error (%s) from client %s", text, conn_peer_name(c->conn));
     resp_error_str(client_writer(c), text);
     client_close_after_reply(c);
@@ -59,8 +65,19 @@ static void protocol_error(struct client *c, const char *text)
 
 static void receive_big(struct client *c)
 {
+    if (c->flags & CLIENT_MASTER)
+        return; /* client_input_stream copies it */
     struct bytes rest = resp_parser_big(&c->parser);
     conn_recv_bulk(c->conn, (char *)rest.p, rest.n);
+}
+
+/* A line with nothing on it: how replicas say that they are there. */
+static void empty_line(struct client *c, size_t n)
+{
+    if (c->flags & CLIENT_MASTER)
+        replication_add_extra(node_replication(c->node), n);
+    else if (c->flags & CLIENT_REPLICA)
+        replication_alive(node_replication(c->node), c);
 }
 
 /* The frame lies in one piece as an array of bulks, which is how effects are written. */
@@ -83,8 +100,10 @@ static size_t parse(struct client *c, struct bytes in)
         switch (st) {
         case RESP_COMMAND:
             cmd.frame = whole_frame(&cmd, in.p + pos);
-            dispatch_gather(d, c, &cmd);
             pos += cmd.used;
+            if (__builtin_expect(c->flags & CLIENT_MASTER, 0))
+                cmd.used += replication_take_extra(node_replication(c->node));
+            dispatch_gather(d, c, &cmd);
             if (!limits.authenticated) {
                 c->unparsed = true;
                 return pos;
@@ -99,6 +118,8 @@ static size_t parse(struct client *c, struct bytes in)
             break;
         case RESP_EMPTY:
             pos += cmd.used;
+            if (__builtin_expect(c->flags & (CLIENT_MASTER | CLIENT_REPLICA), 0))
+                empty_line(c, cmd.used);
             break;
         case RESP_MORE:
             return pos;
@@ -169,6 +190,21 @@ void client_input(struct client *c, struct bytes in)
     keep(c, bytes_of(in.p + used, in.n - used));
     if (c->unparsed)
         look_later(c);
+}
+
+void client_input_stream(struct client *c, struct bytes in)
+{
+    if (c->parser.big) {
+        struct bytes to = resp_parser_big(&c->parser);
+        size_t n = to.n < in.n ? to.n : in.n;
+        if (n)
+            memcpy((char *)to.p, in.p, n);
+        resp_parser_big_got(&c->parser, n);
+        replication_add_extra(node_replication(c->node), n);
+        in = bytes_of(in.p + n, in.n - n);
+    }
+    if (in.n)
+        client_input(c, in);
 }
 
 void client_input_placed(struct client *c, size_t n)

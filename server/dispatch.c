@@ -14,6 +14,7 @@
 #include "common/assert.h"
 #include "common/log.h"
 #include "server/blocked.h"
+#include "server/drivers/replication.h"
 #include "server/gates.h"
 #include "server/guard.h"
 #include "server/latency.h"
@@ -65,6 +66,7 @@ struct dispatch {
         msec_t until; /* monotonic ms */
     } pauses[PAUSE_REASONS];
     struct list paused;  /* clients held by the pause, by `paused` */
+    struct command_entry *ping;
     struct list guarded; /* clients held by a key under way, by `paused` too */
     struct guard *guard;
     /* parts that every call needs, fetched once */
@@ -97,6 +99,7 @@ struct dispatch *dispatch_new(struct node *node)
     d->propagate = node_propagate(node);
     d->options = node_options(node);
     d->slot = -1;
+    d->ping = command_find(BYTES("ping"));
     dispatch_config_changed(d);
     return d;
 }
@@ -413,6 +416,33 @@ static void spend_asking(struct client *client, const struct command_entry *cmd)
         client->flags &= ~(unsigned)CLIENT_ASKING;
 }
 
+/* Of a master's stream: obeyed as it comes; what cannot be obeyed is told in the log, not to the master. */
+static void run_streamed(struct dispatch *d, struct request *r)
+{
+    struct client *client = r->client;
+    freeze_clock(d);
+    client->flags |= CLIENT_PROTECTED;
+    client->last_active = d->monotonic_ms;
+    ks_set_expire_blind(d->ks, true);
+    if (!r->cmd || (r->cmd->row->flags & CMD_CONTAINER) || !command_arity_ok(r->cmd->row, (int)r->argc)) {
+        replication_refused(node_replication(d->node), r->argv[0]);
+    } else if ((client->flags & CLIENT_MULTI) && gate_queues(r->cmd)) {
+        multi_queue(client, r->cmd, kept_new((int)r->argc, r->argv, r->blobs));
+    } else if (r->cmd == d->ping) {
+        if (r->argc == 2)
+            replication_pinged(node_replication(d->node), client, (int)r->argc, r->argv);
+    } else {
+        client->last_cmd = r->cmd;
+        dispatch_call(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, CALL_FROM_MASTER | CALL_DENY_BLOCKING);
+    }
+    ks_set_expire_blind(d->ks, false);
+    if (__builtin_expect(blocked_any_ready(d->node), 0))
+        blocked_serve_ready(d->node);
+    drop_blobs(r);
+    client->flags &= ~(unsigned)CLIENT_PROTECTED;
+    replication_ran(node_replication(d->node), client, r->bytes);
+}
+
 /* A request that passed parsing, for a client that is alive: gates, queue of MULTI, call. */
 static void run_request(struct dispatch *d, struct request *r)
 {
@@ -455,6 +485,10 @@ static void step(struct dispatch *d, struct request *r)
     client->gathered--;
     if (client_is_closing(client)) {
         drop_blobs(r);
+        return;
+    }
+    if (__builtin_expect(client->flags & CLIENT_MASTER, 0)) {
+        run_streamed(d, r);
         return;
     }
     const unsigned stop = CLIENT_HELD | CLIENT_STASHING;

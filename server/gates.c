@@ -5,6 +5,7 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "server/drivers/replication.h"
 #include "server/multi.h"
 #include "server/node.h"
 #include "server/pubsub.h"
@@ -139,7 +140,7 @@ static bool memory_passes(struct client *client, struct command_entry *cmd)
 {
     struct node *node = client->node;
     struct keyspace *ks = node_keyspace(node);
-    if (ks_config(ks)->maxmemory == 0)
+    if (ks_config(ks)->maxmemory == 0 || replication_leaves_eviction(node_replication(node)))
         return true;
     if (ks_evict(ks, node_not_counted_memory(node), clock_monotonic_us) != EVICT_FAIL)
         return true;
@@ -151,13 +152,52 @@ static bool memory_passes(struct client *client, struct command_entry *cmd)
     return !deny || refuse(client, cmd, oom_text);
 }
 
-/* What holds for the whole node, rarely. */
-static bool node_passes(struct client *client, struct command_entry *cmd, unsigned gates)
+/* The command, or one of those that EXEC runs, has one of the flags. */
+static bool does(const struct client *client, const struct command_entry *cmd, unsigned flags)
+{
+    return (cmd->row->flags & flags) || (gate_is_exec(cmd) && multi_has_flags(client, flags));
+}
+
+static bool disk_passes(struct client *client, struct command_entry *cmd, unsigned gates)
+{
+    if (!(gates & GATE_MISCONF) || !(does(client, cmd, CMD_WRITE) || is_row(cmd, "ping")))
+        return true;
+    return refuse(client, cmd, misconf_text);
+}
+
+/* May data be changed here and now: enough good replicas, and not a replica's read-only data. */
+static bool takes_write(struct client *client, struct command_entry *cmd, unsigned gates)
+{
+    struct replication *rep = node_replication(client->node);
+    if (!(gates & GATE_REPLICATION) || !does(client, cmd, CMD_WRITE))
+        return true;
+    if (!replication_has_good_replicas(rep))
+        return refuse(client, cmd, "NOREPLICAS Not enough good replicas to write.");
+    if (replication_is_replica(rep) && node_options(client->node)->replication.replica_read_only)
+        return refuse(client, cmd, "READONLY You can't write against a read only replica.");
+    return true;
+}
+
+/* May a replica's data be shown: the link is up or nobody minds, and they are young enough. */
+static bool gives_answer(struct client *client, struct command_entry *cmd, unsigned gates)
+{
+    struct replication *rep = node_replication(client->node);
+    if (!(gates & GATE_REPLICATION))
+        return true;
+    bool stale_ok = (cmd->row->flags & CMD_STALE) && !(gate_is_exec(cmd) && multi_lacks_flags(client, CMD_STALE));
+    if (!stale_ok && replication_is_stale(rep))
+        return refuse(client, cmd,
+                      "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    if (replication_too_old(rep) && does(client, cmd, CMD_READ))
+        return refuse(client, cmd, "STALE The data of this replica are older than replica-max-staleness-ms allows.");
+    if ((client->flags & CLIENT_REPLICA) && (cmd->row->flags & (CMD_WRITE | CMD_READ | CMD_MAY_REPLICATE)))
+        return refuse(client, cmd, "ERR Replica can't interact with the keyspace");
+    return true;
+}
+
+static bool loading_passes(struct client *client, struct command_entry *cmd, unsigned gates)
 {
     unsigned flags = cmd->row->flags;
-    bool writes = (flags & CMD_WRITE) || (gate_is_exec(cmd) && multi_has_flags(client, CMD_WRITE));
-    if ((gates & GATE_MISCONF) && (writes || is_row(cmd, "ping")))
-        return refuse(client, cmd, misconf_text);
     if ((gates & GATE_LOADING) && !(flags & CMD_LOADING))
         return refuse(client, cmd, loading_text);
     if ((gates & GATE_LOADING_BESIDE) && (flags & CMD_NO_ASYNC_LOADING))
@@ -199,6 +239,10 @@ bool gates_pass(struct node *node, struct client *client, struct command_entry *
     if (__builtin_expect(node_cluster(node) != NULL, 0) && !route_pass(client, cmd, argc, argv, hashes, ret_slot))
         return false;
     unsigned gates = node_gates(node);
-    return memory_passes(client, cmd) && (__builtin_expect(gates == 0, 1) || node_passes(client, cmd, gates)) &&
-           subscriber_passes(client, cmd);
+    if (__builtin_expect(client->flags & CLIENT_REPLICA, 0))
+        gates |= GATE_REPLICATION;
+    if (__builtin_expect(gates == 0, 1))
+        return memory_passes(client, cmd) && subscriber_passes(client, cmd);
+    return memory_passes(client, cmd) && disk_passes(client, cmd, gates) && takes_write(client, cmd, gates) &&
+           subscriber_passes(client, cmd) && gives_answer(client, cmd, gates) && loading_passes(client, cmd, gates);
 }

@@ -1,4 +1,4 @@
-/* INFO sections about the node: server, clients, memory, persistence, replication, cpu, cluster, keyspace. */
+/* INFO sections about the node: server, clients, memory, persistence, cpu, cluster, keyspace. */
 #include "common/alloc.h"
 #include "common/log.h"
 #include "common/text.h"
@@ -6,6 +6,7 @@
 #include "server/client_evict.h"
 #include "server/clients.h"
 #include "server/drivers/cluster.h"
+#include "server/drivers/replication.h"
 #include "server/info.h"
 #include "server/listeners.h"
 #include "server/loading.h"
@@ -17,6 +18,7 @@
 #include "server/tracking.h"
 #include "server/multi.h"
 #include "server/version.h"
+#include "server/waiting.h"
 
 static const char *supervised_name(const struct process_config *p)
 {
@@ -95,11 +97,12 @@ void info_clients(struct node *n, struct buf *b)
     info_u64(b, "maxclients", (uint64_t)node_options(n)->net.maxclients);
     info_u64(b, "client_recent_max_input_buffer", in_max);
     info_u64(b, "client_recent_max_output_buffer", out_max);
-    info_u64(b, "blocked_clients", blocked_clients(node_blocked(n)));
+    info_u64(b, "blocked_clients", blocked_clients(node_blocked(n)) + waiting_clients(node_waiting(n)));
     info_u64(b, "tracking_clients", tracking_clients(node_tracking(n)));
     info_u64(b, "pubsub_clients", pubsub);
     info_u64(b, "watching_clients", watching);
-    info_u64(b, "clients_in_timeout_table", blocked_with_deadline(node_blocked(n)));
+    uint64_t timed = blocked_with_deadline(node_blocked(n)) + waiting_with_deadline(node_waiting(n));
+    info_u64(b, "clients_in_timeout_table", timed);
     info_u64(b, "total_watched_keys", watch_keys(node_watches(n)));
     info_u64(b, "total_blocking_keys", blocked_keys(node_blocked(n)));
     info_u64(b, "total_blocking_keys_on_nokey", blocked_keys_on_nokey(node_blocked(n)));
@@ -182,8 +185,10 @@ void info_memory(struct node *n, struct buf *b)
     info_line(b, "maxmemory_policy", "%s", policy_names[o->keyspace.maxmemory_policy]);
     info_memory_ratios(&f, b);
     info_u64(b, "mem_not_counted_for_evict", node_not_counted_memory(n));
-    info_u64(b, "mem_replication_backlog", 0);
-    info_u64(b, "mem_total_replication_buffers", 0);
+    struct repl_view v;
+    repl_view(replication_machine(node_replication(n)), replication_now(node_replication(n)), &v);
+    info_u64(b, "mem_replication_backlog", v.backlog_memory < v.backlog_size ? v.backlog_memory : v.backlog_size);
+    info_u64(b, "mem_total_replication_buffers", v.backlog_memory);
     info_u64(b, "mem_clients_slaves", cs->memory_replicas);
     info_u64(b, "mem_clients_normal", cs->memory_normal);
     info_u64(b, "mem_cluster_links", bus_figures(n).memory);
@@ -244,21 +249,6 @@ void info_persistence(struct node *n, struct buf *b)
     info_u64(b, "module_fork_in_progress", 0);
     info_u64(b, "module_fork_last_cow_size", 0);
     loading_info(node_loading(n), b);
-}
-
-void info_replication(struct node *n, struct buf *b)
-{
-    info_line(b, "role", "master");
-    info_u64(b, "connected_slaves", 0);
-    info_line(b, "master_failover_state", "no-failover");
-    info_line(b, "master_replid", "%s", node_replid(n));
-    info_line(b, "master_replid2", "%040d", 0);
-    info_u64(b, "master_repl_offset", 0);
-    info_line(b, "second_repl_offset", "-1");
-    info_u64(b, "repl_backlog_active", 0);
-    info_u64(b, "repl_backlog_size", 1048576);
-    info_u64(b, "repl_backlog_first_byte_offset", 0);
-    info_u64(b, "repl_backlog_histlen", 0);
 }
 
 void info_cpu(struct node *n, struct buf *b)

@@ -4,6 +4,7 @@
 #include "common/blob.h"
 #include "common/histogram.h"
 #include "server/clients.h"
+#include "server/drivers/replication.h"
 #include "server/info.h"
 #include "server/latency.h"
 #include "server/migrate.h"
@@ -58,13 +59,19 @@ void info_stats(struct node *n, struct buf *b)
     info_u64(b, "instantaneous_ops_per_sec", stats_per_second(s, RATE_COMMANDS));
     info_u64(b, "total_net_input_bytes", io->bytes_in - s->base_bytes_in);
     info_u64(b, "total_net_output_bytes", io->bytes_out - s->base_bytes_out);
-    ZEROS(b, "total_net_repl_input_bytes", "total_net_repl_output_bytes");
+    const struct replication *rep = node_replication(n);
+    struct repl_view v;
+    repl_view(replication_machine(rep), replication_now(rep), &v);
+    info_u64(b, "total_net_repl_input_bytes", v.input_bytes - s->base_repl.input);
+    info_u64(b, "total_net_repl_output_bytes", v.output_bytes - s->base_repl.output);
     info_line(b, "instantaneous_input_kbps", "%.2f", (double)stats_per_second(s, RATE_BYTES_IN) / 1024);
     info_line(b, "instantaneous_output_kbps", "%.2f", (double)stats_per_second(s, RATE_BYTES_OUT) / 1024);
-    info_line(b, "instantaneous_input_repl_kbps", "0.00");
-    info_line(b, "instantaneous_output_repl_kbps", "0.00");
+    info_line(b, "instantaneous_input_repl_kbps", "%.2f", (double)stats_per_second(s, RATE_REPL_IN) / 1024);
+    info_line(b, "instantaneous_output_repl_kbps", "%.2f", (double)stats_per_second(s, RATE_REPL_OUT) / 1024);
     info_u64(b, "rejected_connections", cs->rejected);
-    ZEROS(b, "sync_full", "sync_partial_ok", "sync_partial_err");
+    info_u64(b, "sync_full", v.sync_full - s->base_repl.full);
+    info_u64(b, "sync_partial_ok", v.sync_partial_ok - s->base_repl.partial_ok);
+    info_u64(b, "sync_partial_err", v.sync_partial_err - s->base_repl.partial_err);
     info_keyspace_stats(n, b);
     info_u64(b, "pubsub_channels", pubsub_count(node_pubsub(n), PUBSUB_CHANNEL));
     info_u64(b, "pubsub_patterns", pubsub_count(node_pubsub(n), PUBSUB_PATTERN));
@@ -156,6 +163,13 @@ void stats_reset_all(struct node *n)
     s->base_bytes_out = io->bytes_out;
     s->base_reads = io->read_events;
     s->base_writes = io->write_events;
+    struct repl_view v;
+    repl_view(replication_machine(node_replication(n)), replication_now(node_replication(n)), &v);
+    s->base_repl.full = v.sync_full;
+    s->base_repl.partial_ok = v.sync_partial_ok;
+    s->base_repl.partial_err = v.sync_partial_err;
+    s->base_repl.input = v.input_bytes;
+    s->base_repl.output = v.output_bytes;
     *k = (struct ks_stats){ .dirty = k->dirty };
     *cs = (struct clients_stats){ .memory_normal = cs->memory_normal, .memory_replicas = cs->memory_replicas };
     blob_lazy_reset();

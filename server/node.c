@@ -15,17 +15,20 @@
 #include "common/prng.h"
 #include "common/slab.h"
 #include "common/text.h"
+#include "server/apply.h"
 #include "server/blocked.h"
 #include "server/client_evict.h"
 #include "server/client_input.h"
 #include "server/clients.h"
 #include "server/dispatch.h"
 #include "server/drivers/cluster.h"
+#include "server/drivers/replication.h"
 #include "server/guard.h"
 #include "server/latency.h"
 #include "server/listeners.h"
 #include "server/loading.h"
 #include "server/migrate.h"
+#include "server/loading.h"
 #include "server/monitor.h"
 #include "server/multi.h"
 #include "server/propagate.h"
@@ -34,6 +37,7 @@
 #include "server/slowlog.h"
 #include "server/stats.h"
 #include "server/tracking.h"
+#include "server/waiting.h"
 
 struct node {
     struct io *io;
@@ -53,11 +57,13 @@ struct node {
     struct watch_table *watches;
     struct blocked *blocked;
     struct migrations *migrations;
+    struct waiting *waiting;
+    struct replication *replication;
+    char run_id[41];
     struct saving *saving;
     struct loading *loading;
     unsigned gates; /* enum node_gate */
     struct cluster_driver *cluster; /* NULL: not in cluster mode */
-    char run_id[41], replid[41];
     msec_t start_ms;
     char **argv;
     char *executable;
@@ -160,6 +166,7 @@ static void on_execute(void *ctx)
 {
     struct node *n = ctx;
     clients_execute(n->clients);
+    replication_after_run(n->replication);
 }
 
 static void on_after_wait(void *ctx)
@@ -181,6 +188,10 @@ static void sample_rates(struct node *n, msec_t now)
     stats_sample(n->stats, RATE_BYTES_IN, io->bytes_in, now);
     stats_sample(n->stats, RATE_BYTES_OUT, io->bytes_out, now);
     stats_sample(n->stats, RATE_TURNS, io->turns, now);
+    struct repl_view v;
+    repl_view(replication_machine(n->replication), now, &v);
+    stats_sample(n->stats, RATE_REPL_IN, v.input_bytes, now);
+    stats_sample(n->stats, RATE_REPL_OUT, v.output_bytes, now);
 }
 
 static void note_peak_memory(struct node *n)
@@ -278,6 +289,7 @@ static usec_t before_wait(void *ctx)
     if (blocked_any_ready(n)) /* a key that expired */
         blocked_serve_ready(n);
     clients_execute(n->clients); /* those that the above released */
+    usec_t stream = replication_before_wait(n->replication);
     clients_evict(n->clients);
     tracking_end_of_turn(n->tracking);
     bool more_to_load = loading_step(n->loading);
@@ -287,7 +299,7 @@ static usec_t before_wait(void *ctx)
         return now;
     if (n->lazy_work && ks_lazyfree_pending(n->ks))
         return now;
-    due = earlier(earlier(due, bus), earlier(n->next_cron, dispatch_deadline(n->dispatch)));
+    due = earlier(earlier(earlier(due, bus), stream), earlier(n->next_cron, dispatch_deadline(n->dispatch)));
     return earlier(due, earlier(blocked_deadline(n->blocked), migrations_deadline(n->migrations)));
 }
 
@@ -300,13 +312,10 @@ static void make_ids(struct node *n)
     clock_random(seed, sizeof(seed));
     prng_init(&rng, seed[0]);
     hash_seed(seed[0], seed[1]);
-    char *ids[] = { n->run_id, n->replid };
-    for (int k = 0; k < 2; k++) {
-        char raw[20];
-        for (size_t i = 0; i < sizeof(raw); i++)
-            raw[i] = (char)prng_u64(&rng);
-        text_hex(ids[k], raw, sizeof(raw));
-    }
+    char raw[20];
+    for (size_t i = 0; i < sizeof(raw); i++)
+        raw[i] = (char)prng_u64(&rng);
+    text_hex(n->run_id, raw, sizeof(raw));
 }
 
 static int start_loop(struct node *n)
@@ -347,12 +356,14 @@ static void make_parts(struct node *n)
     n->propagate = propagate_new();
     n->watches = watch_table_new();
     n->blocked = blocked_new(n);
+    n->waiting = waiting_new(n);
     n->clients = clients_new(n);
     n->dispatch = dispatch_new(n);
     clients_attach_dispatch(n->clients, n->dispatch);
     n->migrations = migrations_new(n);
     n->saving = saving_new(n);
     n->loading = loading_new(n);
+    n->replication = replication_new(n);
 }
 
 int node_new(struct config *config, struct options *options, int argc, char **argv, struct node **ret_node)
@@ -386,6 +397,9 @@ int node_new(struct config *config, struct options *options, int argc, char **ar
 
 static void be_ready(struct node *n)
 {
+    const struct rdb_load_report *file = loading_last_report(n->loading);
+    struct bytes id = file->has_replication ? bytes_of_str(file->repl_id) : bytes_of(NULL, 0);
+    replication_started(n->replication, id, file->repl_offset, file->repl_stream_db);
     if (n->cluster)
         cluster_driver_loaded(n->cluster);
     if (n->ready)
@@ -446,8 +460,10 @@ void node_free(struct node *n)
         io_take_back(n->io);
     clients_free(n->clients);
     migrations_free(n->migrations);
+    replication_free(n->replication);
     dispatch_free(n->dispatch);
     blocked_free(n->blocked);
+    waiting_free(n->waiting);
     watch_table_free(n->watches);
     propagate_free(n->propagate);
     tracking_free(n->tracking);
@@ -513,6 +529,11 @@ void node_request_shutdown_signal(int signo)
     io_wake(n->io);
 }
 
+void node_role_changed(struct node *n)
+{
+    apply_oom_score(n, NULL);
+}
+
 void node_set_gate(struct node *n, enum node_gate gate, bool on)
 {
     n->gates = on ? n->gates | gate : n->gates & ~(unsigned)gate;
@@ -525,8 +546,7 @@ void node_pause_cron(struct node *n, bool pause)
 
 size_t node_not_counted_memory(struct node *n)
 {
-    (void)n; /* replica output buffers and the AOF buffer, when there are such */
-    return 0;
+    return replication_memory(n->replication); /* else evicting would make a slow replica slower */
 }
 
 /* ---- parts ---- */
@@ -548,12 +568,13 @@ struct watch_table *node_watches(struct node *n) { return n->watches; }
 struct blocked *node_blocked(struct node *n) { return n->blocked; }
 struct migrations *node_migrations(struct node *n) { return n->migrations; }
 struct listeners *node_listeners(struct node *n) { return n->listeners; }
+struct waiting *node_waiting(struct node *n) { return n->waiting; }
+struct replication *node_replication(struct node *n) { return n->replication; }
 struct saving *node_saving(struct node *n) { return n->saving; }
 struct loading *node_loading(struct node *n) { return n->loading; }
 unsigned node_gates(const struct node *n) { return n->gates; }
 struct cluster_driver *node_cluster(struct node *n) { return n->cluster; }
 const char *node_run_id(const struct node *n) { return n->run_id; }
-const char *node_replid(const struct node *n) { return n->replid; }
 msec_t node_start_ms(const struct node *n) { return n->start_ms; }
 msec_t node_now(const struct node *n) { return ks_now(n->ks); }
 char **node_argv(const struct node *n) { return n->argv; }

@@ -22,9 +22,11 @@ struct blocked;
 struct migrations;
 struct dispatch;
 struct listeners;
-struct saving;
 struct loading;
 struct cluster_driver;
+struct replication;
+struct saving;
+struct waiting;
 
 enum shutdown_flags {
     SHUTDOWN_DEFAULT = 0,
@@ -59,6 +61,8 @@ struct blocked *node_blocked(struct node *);
 struct migrations *node_migrations(struct node *);
 struct listeners *node_listeners(struct node *);
 struct cluster_driver *node_cluster(struct node *); /* NULL: not in cluster mode */
+struct replication *node_replication(struct node *);
+struct waiting *node_waiting(struct node *);
 struct saving *node_saving(struct node *);
 struct loading *node_loading(struct node *);
 
@@ -67,11 +71,11 @@ enum node_gate {
     GATE_LOADING = 1 << 0,
     GATE_LOADING_BESIDE = 1 << 1,
     GATE_MISCONF = 1 << 2, /* the data cannot be saved: no writes */
+    GATE_REPLICATION = 1 << 3, /* a replica, or min-replicas-to-write */
 };
 void node_set_gate(struct node *, enum node_gate, bool on);
 unsigned node_gates(const struct node *);
 
-const char *node_replid(const struct node *);  /* 40 hex digits: the replication id */
 const char *node_run_id(const struct node *); /* 40 hex digits */
 msec_t node_start_ms(const struct node *);    /* wall time of the start */
 msec_t node_now(const struct node *);         /* wall ms, frozen for the command */
@@ -83,5 +87,6 @@ bool node_shutdown_abort(struct node *); /* SHUTDOWN ABORT: false when none is u
 int node_relisten(struct node *, const char **ret_error); /* after CONFIG SET bind / port */
 void node_take_signals(struct node *);         /* this node is the one that node_request_shutdown_signal means */
 void node_request_shutdown_signal(int signo); /* async-signal-safe */
+void node_role_changed(struct node *);        /* master or replica: what the process shows of it */
 void node_pause_cron(struct node *, bool);    /* DEBUG PAUSE-CRON */
 size_t node_not_counted_memory(struct node *); /* mem_not_counted_for_evict */

@@ -341,6 +341,7 @@ void options_attach(struct options *o, struct config *c, struct node *node)
     config_attach(c, monitor_rows, &o->monitor, node);
     config_attach(c, types_rows, &o->types, node);
     config_attach(c, keyspace_rows, &o->keyspace, node);
+    config_attach(c, replication_rows, &o->replication, node);
     config_attach(c, persist_rows, &o->persist, node);
     config_attach(c, cluster_rows, &o->cluster, node);
     config_attach(c, later_rows, o->later, node);
@@ -351,6 +352,7 @@ void options_attach(struct options *o, struct config *c, struct node *node)
 void options_done(struct options *o)
 {
     special_bind_done(&o->net);
+    mem_free(o->replication.replicaof);
     persist_config_done(&o->persist);
     later_free(o->later);
     o->later = NULL;

@@ -71,6 +71,26 @@ struct process_config {
     int databases;
 };
 
+enum { DISKLESS_LOAD_DISABLED, DISKLESS_LOAD_EMPTY_DB, DISKLESS_LOAD_SWAPDB };
+enum { PROPAGATION_IGNORE, PROPAGATION_PANIC, PROPAGATION_PANIC_ON_REPLICAS };
+/* server/drivers/replication.c, gates.c */
+struct replication_config {
+    char *replicaof; /* "host port", or NULL: a master. REPLICAOF keeps it up to date */
+    char *masterauth, *masteruser, *replica_announce_ip; /* or NULL */
+    bool replica_serve_stale_data, replica_read_only, replica_ignore_maxmemory, replica_lazy_flush;
+    bool replica_announced, replica_ignore_disk_write_errors, replica_empty_master_guard;
+    bool repl_diskless_sync, repl_disable_tcp_nodelay;
+    int replica_priority, replica_announce_port;
+    int repl_diskless_load;                     /* DISKLESS_LOAD_* */
+    int repl_ping_replica_period, repl_timeout; /* s */
+    int repl_diskless_sync_delay /* s */, repl_diskless_sync_max_replicas;
+    int min_replicas_to_write, min_replicas_max_lag /* s */;
+    int64_t min_replicas_max_staleness_ms, replica_max_staleness_ms; /* 0 = any */
+    int propagation_error_behavior;                                  /* PROPAGATION_* */
+    uint64_t repl_backlog_size, repl_backlog_spill_size;             /* bytes; spill 0 = none */
+    int64_t repl_backlog_ttl;                                        /* s */
+};
+
 #define PERCENTILES_MAX 32
 /* slowlog, latency */
 struct monitor_config {
@@ -122,6 +142,7 @@ struct options {
     struct monitor_config monitor;
     struct types_limits types;
     struct ks_config keyspace;
+    struct replication_config replication;
     struct persist_config persist;
     struct cluster_settings cluster;
     struct later_config *later;

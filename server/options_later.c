@@ -1,10 +1,10 @@
-/* Directives whose feature this server does not have yet: persistence, replication, TLS,
+/* Directives whose feature this server does not have yet: persistence, TLS,
  * ACL, scripts, defragmentation.
  *
  * Deployments and test suites set them everywhere, so all are known. What only tunes a feature that
  * is off is checked, kept, shown and rewritten: it has no effect, as in a Redis that has the
- * feature off. What would turn a feature on, or would promise something that is not kept
- * (min-replicas-to-write), is refused for any value but the default (CONFIG_DEFAULT_ONLY). */
+ * feature off. What would turn a feature on is refused for any value but the default
+ * (CONFIG_DEFAULT_ONLY). */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -22,19 +22,6 @@ struct later_config {
     int appendfsync, auto_aof_rewrite_percentage;
     uint64_t auto_aof_rewrite_min_size;
 
-    /* replication */
-    char *replicaof; /* "host port" or NULL */
-    char *masterauth, *masteruser, *replica_announce_ip;
-    bool replica_serve_stale_data, replica_read_only, replica_ignore_maxmemory, replica_lazy_flush;
-    bool replica_announced, replica_ignore_disk_write_errors;
-    bool repl_diskless_sync, repl_disable_tcp_nodelay;
-    int replica_priority, replica_announce_port, repl_diskless_load;
-    int repl_ping_replica_period, repl_timeout; /* s */
-    int repl_diskless_sync_delay /* s */, repl_diskless_sync_max_replicas;
-    int min_replicas_to_write, min_replicas_max_lag /* s */;
-    int propagation_error_behavior;
-    uint64_t repl_backlog_size;
-    int64_t repl_backlog_ttl; /* s */
 
     /* tls */
     int tls_port, tls_session_cache_size, tls_session_cache_timeout, tls_auth_clients;
@@ -65,45 +52,6 @@ struct later_config {
 #define DEFAULT_ONLY .flags = CONFIG_DEFAULT_ONLY
 #define HIDDEN       .flags = CONFIG_HIDDEN
 
-static int fail(const char **ret_error, const char *text)
-{
-    *ret_error = text;
-    return -EINVAL;
-}
-
-/* ---- replicaof <host> <port> | no one ---- */
-
-static int replicaof_set(void *base, const struct config_row *row, int argc,
-                         const struct bytes *argv, bool adds, const char **ret_error)
-{
-    (void)row, (void)adds;
-    struct later_config *l = base;
-    if (argc != 2 && argc != 0)
-        return fail(ret_error, "wrong number of arguments");
-    mem_free(l->replicaof);
-    l->replicaof = NULL;
-    if (argc == 0 || (bytes_is(argv[0], "no") && bytes_is(argv[1], "one")))
-        return 0;
-    int64_t port;
-    if (!num_parse_i64(argv[1], &port) || port < 0 || port > 65535)
-        return fail(ret_error, "Invalid master port");
-    struct buf b = BUF_INIT(BUF_UNLIMITED);
-    (void)buf_printf(&b, "%.*s %d", (int)argv[0].n, argv[0].p, (int)port);
-    l->replicaof = mem_strdup(buf_cstr(&b));
-    buf_done(&b);
-    return 0;
-}
-
-static void replicaof_get(const void *base, const struct config_row *row, struct buf *b)
-{
-    (void)row;
-    const struct later_config *l = base;
-    if (l->replicaof)
-        (void)buf_append_str(b, l->replicaof);
-}
-
-static const struct config_special special_replicaof = { replicaof_set, replicaof_get, NULL };
-
 /* ---- checks ---- */
 
 static const char *check_names(void *base)
@@ -120,31 +68,11 @@ static const char *check_names(void *base)
     return NULL;
 }
 
-static const char *check_backlog(void *base)
-{
-    struct later_config *l = base;
-    if (l->repl_backlog_size < 16 * 1024)
-        l->repl_backlog_size = 16 * 1024;
-    return NULL;
-}
-
 /* ---- words ---- */
 
 enum { NO, YES, THIRD };
 static const struct config_word appendfsync_words[] = {
     { "everysec", 0 }, { "always", 1 }, { "no", 2 }, { NULL }
-};
-static const struct config_word diskless_load_words[] = {
-    { "disabled", 0 },
-    { "on-empty-db", 1 },
-    { "swapdb", 2 },
-    { NULL },
-};
-static const struct config_word propagation_words[] = {
-    { "ignore", 0 },
-    { "panic", 1 },
-    { "panic-on-replicas", 2 },
-    { NULL },
 };
 static const struct config_word tls_auth_words[] = {
     { "no", NO }, { "yes", YES }, { "optional", THIRD }, { NULL }
@@ -167,38 +95,6 @@ const struct config_row later_rows[] = {
     BOOL("aof-rewrite-incremental-fsync", aof_rewrite_incremental_fsync, "yes"),
     BOOL("aof-timestamp-enabled", aof_timestamp_enabled, "no"),
     BOOL("aof-disable-auto-gc", aof_disable_auto_gc, "no", HIDDEN),
-    /* replication */
-    SPECIAL("replicaof", special_replicaof, "", OLD_NAME("slaveof"),
-            .flags = CONFIG_WORDS | CONFIG_IMMUTABLE | CONFIG_DEFAULT_ONLY),
-    STRING_OR_NULL("masterauth", masterauth, .flags = CONFIG_SENSITIVE),
-    STRING_OR_NULL("masteruser", masteruser, .flags = CONFIG_SENSITIVE),
-    BOOL("replica-serve-stale-data", replica_serve_stale_data, "yes",
-         OLD_NAME("slave-serve-stale-data")),
-    BOOL("replica-read-only", replica_read_only, "yes", OLD_NAME("slave-read-only")),
-    BOOL("replica-ignore-maxmemory", replica_ignore_maxmemory, "yes",
-         OLD_NAME("slave-ignore-maxmemory")),
-    BOOL("replica-lazy-flush", replica_lazy_flush, "no", OLD_NAME("slave-lazy-flush")),
-    INT("replica-priority", replica_priority, "100", 0, INT_MAX, OLD_NAME("slave-priority")),
-    BOOL("replica-announced", replica_announced, "yes"),
-    STRING_OR_NULL("replica-announce-ip", replica_announce_ip, OLD_NAME("slave-announce-ip")),
-    INT("replica-announce-port", replica_announce_port, "0", 0, 65535,
-        OLD_NAME("slave-announce-port")),
-    BOOL("replica-ignore-disk-write-errors", replica_ignore_disk_write_errors, "no"),
-    BOOL("repl-diskless-sync", repl_diskless_sync, "yes"),
-    INT("repl-diskless-sync-delay", repl_diskless_sync_delay, "5", 0, INT_MAX),
-    INT("repl-diskless-sync-max-replicas", repl_diskless_sync_max_replicas, "0", 0, INT_MAX),
-    ENUM("repl-diskless-load", repl_diskless_load, "disabled", diskless_load_words),
-    INT("repl-ping-replica-period", repl_ping_replica_period, "10", 1, INT_MAX,
-        OLD_NAME("repl-ping-slave-period")),
-    INT("repl-timeout", repl_timeout, "60", 1, INT_MAX),
-    BOOL("repl-disable-tcp-nodelay", repl_disable_tcp_nodelay, "no"),
-    MEMORY("repl-backlog-size", repl_backlog_size, "1mb", 1, INT64_MAX, .check = check_backlog),
-    I64("repl-backlog-ttl", repl_backlog_ttl, "3600", 0, INT64_MAX),
-    INT("min-replicas-to-write", min_replicas_to_write, "0", 0, INT_MAX,
-        OLD_NAME("min-slaves-to-write"), DEFAULT_ONLY),
-    INT("min-replicas-max-lag", min_replicas_max_lag, "10", 0, INT_MAX,
-        OLD_NAME("min-slaves-max-lag")),
-    ENUM("propagation-error-behavior", propagation_error_behavior, "ignore", propagation_words),
     /* tls */
     INT("tls-port", tls_port, "0", 0, 65535, DEFAULT_ONLY),
     BOOL("tls-replication", tls_replication, "no", DEFAULT_ONLY),
@@ -304,6 +200,5 @@ void later_free(struct later_config *l)
 {
     if (!l)
         return;
-    mem_free(l->replicaof);
     mem_free(l);
 }

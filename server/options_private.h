@@ -42,6 +42,8 @@ extern const struct config_special special_notify;       /* ks_config */
 void special_bind_done(struct net_config *);
 
 extern const struct config_row cluster_rows[]; /* options_cluster.c */
+/* options_replication.c */
+extern const struct config_row replication_rows[];
 /* options_persist.c */
 extern const struct config_row persist_rows[];
 void persist_config_done(struct persist_config *);

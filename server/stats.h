@@ -14,18 +14,21 @@ struct stats {
     msec_t peak_memory_at;
     msec_t reset_at;
     uint64_t base_bytes_in, base_bytes_out, base_reads, base_writes; /* the loop's counters at the last reset */
+    struct {
+        uint64_t full, partial_ok, partial_err, input, output;
+    } base_repl; /* those of replication */
     /* 16 samples, about 100 ms apart, for instantaneous_ops_per_sec and _kbps */
     struct {
         uint64_t last_value;
         uint64_t samples[16];
         msec_t last_at;
         int next;
-    } rate[4]; /* enum stats_rate */
+    } rate[6]; /* enum stats_rate */
     uint64_t turn_us_sum, turn_us_max, turn_commands_sum, turn_commands_max; /* eventloop_* */
     uint64_t turns, cron_us_sum;
     void *error_codes;          /* counts by first word: stats.c */
 };
-enum stats_rate { RATE_COMMANDS, RATE_BYTES_IN, RATE_BYTES_OUT, RATE_TURNS };
+enum stats_rate { RATE_COMMANDS, RATE_BYTES_IN, RATE_BYTES_OUT, RATE_TURNS, RATE_REPL_IN, RATE_REPL_OUT };
 
 struct stats *stats_new(void);
 void stats_free(struct stats *);

@@ -6,6 +6,7 @@
 #include "server/blocked.h"
 #include "server/dispatch.h"
 #include "server/node.h"
+#include "server/waiting.h"
 
 static void cmd_client_getname(struct call *c)
 {
@@ -117,7 +118,8 @@ static void cmd_client_unblock(struct call *c)
     if (!arg_i64(c, 2, &id))
         return;
     struct client *target = client_by_id(node_clients(c->node), (uint64_t)id);
-    bool done = target && blocked_unblock(node_blocked(c->node), target, error);
+    bool done = target && (blocked_unblock(node_blocked(c->node), target, error) ||
+                           waiting_unblock(node_waiting(c->node), target, error));
     c->w = client_writer(c->client); /* the other client was written to */
     reply_int(c, done);
 }

@@ -1,4 +1,4 @@
-/* TIME LOLWUT ROLE MONITOR. */
+/* TIME LOLWUT MONITOR. */
 #include <stdio.h>
 
 #include "common/num.h"
@@ -14,14 +14,6 @@ static void cmd_time(struct call *c)
     reply_array(c, 2);
     resp_bulk_i64(c->w, now / 1000000);
     resp_bulk_i64(c->w, now % 1000000);
-}
-
-static void cmd_role(struct call *c)
-{
-    reply_array(c, 3);
-    resp_bulk_str(c->w, "master");
-    reply_int(c, 0);
-    resp_empty_array(c->w);
 }
 
 static void cmd_monitor(struct call *c)
@@ -75,7 +67,6 @@ static void cmd_lolwut(struct call *c)
 
 const struct command server_commands[] = {
     { "time", cmd_time, 1, CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
-    { "role", cmd_role, 1, CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST, NO_KEYS, NULL },
     { "lolwut", cmd_lolwut, -1, CMD_READ | CMD_FAST, NO_KEYS, NULL },
     { "monitor", cmd_monitor, 1, CMD_ADMIN | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE, NO_KEYS, NULL },
     COMMANDS_END,

@@ -161,8 +161,8 @@ static void effect_without_get(struct call *c)
 }
 
 /* SET key value with an expiry. A time in the past leaves no key behind: the reply is that of a
- * SET, what was there is deleted. */
-static void set_expiring(struct call *c, struct bytes key, int value, msec_t at)
+ * SET, what was there is deleted. `exact`: the request says the time as others have to hear it. */
+static void set_expiring(struct call *c, struct bytes key, int value, msec_t at, bool exact)
 {
     if (expiry_is_past(c, at)) {
         expiry_delete(c, key);
@@ -171,7 +171,8 @@ static void set_expiring(struct call *c, struct bytes key, int value, msec_t at)
     store(c, key, value, 0, at);
     ks_changed(c->db, key, NOTIFY_STRING, "set");
     ks_notify(c->db, key, NOTIFY_GENERIC, "expire");
-    effect_set(c, key, c->argv[value], at);
+    if (!exact)
+        effect_set(c, key, c->argv[value], at);
 }
 
 /* Replies (the old value with GET) and tells whether NX and XX let the value be set. */
@@ -209,7 +210,7 @@ static void set_with_options(struct call *c)
     if (!(a.given & OPT_GET))
         reply_ok(c);
     if (a.given & OPT_TIME) {
-        set_expiring(c, key, 2, at);
+        set_expiring(c, key, 2, at, a.given & OPT_PXAT);
         return;
     }
     store(c, key, 2, a.given & OPT_KEEPTTL ? KS_KEEP_TTL : 0, NO_EXPIRE);
@@ -233,7 +234,7 @@ static void setex(struct call *c, unsigned option)
     msec_t at;
     if (!arg_expire(c, 2, option, &at))
         return;
-    set_expiring(c, c->argv[1], 3, at);
+    set_expiring(c, c->argv[1], 3, at, false);
     reply_ok(c);
 }
 

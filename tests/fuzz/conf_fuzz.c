@@ -99,6 +99,7 @@ APPLY(tracking)
 APPLY(latency)
 APPLY(saving)
 APPLY(cluster)
+APPLY(replication)
 
 void apply_child_title(struct node *node, const char *purpose)
 {

@@ -47,6 +47,7 @@ APPLY(tracking)
 APPLY(latency)
 APPLY(cluster)
 APPLY(saving)
+APPLY(replication)
 
 void apply_child_title(struct node *node, const char *purpose)
 {

@@ -75,9 +75,6 @@ static const struct refused refused_words[] = {
     { { "--appendonly", "yes" },
       "2\n>>> 'appendonly \"yes\"'\nany value of appendonly but \"no\" is not supported "
       "yet\n" ARG },
-    { { "--replicaof", "127.0.0.1", "6379" },
-      "2\n>>> 'replicaof \"127.0.0.1\" \"6379\"'\nany value of replicaof but \"\" is not supported "
-      "yet\n" ARG },
     { { "--tls-port", "1" },
       "2\n>>> 'tls-port \"1\"'\nany value of tls-port but \"0\" is not supported yet\n" ARG },
     { { "--loadmodule", "x.so" },
@@ -135,6 +132,7 @@ Test(config_load, the_forms_of_the_command_line_that_work)
         { { "--LOGLEVEL", "DEBUG" }, "loglevel", "loglevel=debug\n" },
         { { "--slave-priority", "5" }, "*-priority", "replica-priority=5\nslave-priority=5\n" },
         { { "--replicaof", "no", "one" }, "replicaof", "replicaof=\n" },
+        { { "--slaveof", "h", "6379" }, "replicaof", "replicaof=h 6379\n" },
         { { "--rename-command", "GET", "" }, "port", "port=6379\n" },
         { { "--list-max-ziplist-entries", "5" }, "port", "port=6379\n" },
     };

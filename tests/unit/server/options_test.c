@@ -112,7 +112,7 @@ Test(options, all_names_of_redis_7_2_are_there)
     int names = 0;
     for (const char *p = get(l->config, "*"); *p; p++)
         names += *p == '\n';
-    cr_expect_eq(names, 195 + 3); /* and io-backend, rdb-save-version, error-hints */
+    cr_expect_eq(names, 195 + 3 + 4); /* and io-backend, rdb-save-version, error-hints; four of replication */
     unload(l);
 }
 
@@ -181,8 +181,6 @@ static const struct {
     { "dbfilename x", FAILED("dbfilename") "can't set protected config" },
     { "appendonly yes",
       FAILED("appendonly") "any value of appendonly but \"no\" is not supported yet" },
-    { "min-slaves-to-write 1", FAILED("min-slaves-to-write") "any value of min-replicas-to-write "
-                                                             "but \"0\" is not supported yet" },
     { "activedefrag yes",
       FAILED("activedefrag") "any value of activedefrag but \"no\" is not supported yet" },
     { "user x", "ERR Unknown option or number of arguments for CONFIG SET - 'user'" },
