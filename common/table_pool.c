@@ -6,9 +6,10 @@
  * other in blocks; when one is freed, the last takes its place, and the block that becomes empty
  * goes back (or serves another size). */
 #include "common/alloc.h"
+#include "common/slab.h"
 #include "common/table_inner.h"
 
-#define BLOCK_BYTES ((size_t)64 * 1024)
+#define BLOCK_BYTES ((size_t)SLAB_BYTES)
 #define LINE_BYTES  sizeof(struct table_bucket)
 #define POOL_LINES  (BUCKETS_FULL + BUCKETS_FULL / 16) /* longest array in the pool */
 
@@ -48,11 +49,11 @@ void pool_free(struct table *t)
     for (uint32_t lines = 1; lines <= POOL_LINES; lines++) {
         struct size *z = &pool->sizes[lines];
         for (uint32_t i = 0; i < z->n; i += per_block(lines))
-            mem_free(z->blocks[i / per_block(lines)]);
+            slab_free_whole(z->blocks[i / per_block(lines)]);
         mem_free(z->blocks);
         mem_free(z->owner);
     }
-    mem_free(pool->spare);
+    slab_free_whole(pool->spare);
     mem_free(pool);
     t->pool = NULL;
 }
@@ -82,7 +83,7 @@ struct table_bucket *array_new(struct table *t, uint32_t lines, uint64_t hash, u
     size_reserve(z, lines);
     uint32_t place = z->n++;
     if (place % per_block(lines) == 0) {
-        z->blocks[place / per_block(lines)] = pool->spare ? pool->spare : mem_alloc(BLOCK_BYTES);
+        z->blocks[place / per_block(lines)] = pool->spare ? pool->spare : slab_alloc_whole();
         pool->spare = NULL;
     }
     z->owner[place] = (uint32_t)(hash >> 32);
@@ -95,7 +96,7 @@ struct table_bucket *array_new(struct table *t, uint32_t lines, uint64_t hash, u
 static void block_free(struct table_pool *pool, struct table_bucket *block)
 {
     if (pool->spare)
-        mem_free(block);
+        slab_free_whole(block);
     else
         pool->spare = block;
 }

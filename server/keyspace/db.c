@@ -276,5 +276,6 @@ void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_u
         } while (db->tidy_pos);
         ks->tidy_db = (ks->tidy_db + 1) % ks->databases;
     }
-    (void)slab_release_empty(); /* a round is over */
+    while (clock_us() < end && slab_release_some(256 * 1024)) /* a round is over */
+        ;
 }

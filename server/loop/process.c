@@ -138,11 +138,6 @@ void process_unlimit_core(void)
     }
 }
 
-bool process_disable_thp(void)
-{
-    return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
-}
-
 /* ---- title ---- */
 
 static char *title_begin;
@@ -206,6 +201,15 @@ static int read_small(const char *path, char *text, size_t size)
     close(fd);
     text[n > 0 ? n : 0] = '\0';
     return r;
+}
+
+bool process_disable_thp(void)
+{
+    char mode[64];
+    if (read_small("/sys/kernel/mm/transparent_hugepage/enabled", mode, sizeof(mode)) < 0 || !strstr(mode, "[always]"))
+        return true; /* nobody gets them unasked */
+    const unsigned long except_advised = 1 << 1; /* Linux 6.18: those who ask (slabs) still do */
+    return prctl(PR_SET_THP_DISABLE, 1, except_advised, 0, 0) == 0 || prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
 }
 
 int process_oom_score_adj_read(int *ret_value)

@@ -15,7 +15,7 @@ bool process_notify_upstart(void);                 /* raises SIGSTOP as upstart 
 /* Raises the limit of open files for `maxclients` clients and 32 of our own. Returns how many clients fit. */
 int process_raise_file_limit(int maxclients);
 void process_unlimit_core(void);
-bool process_disable_thp(void);
+bool process_disable_thp(void); /* no huge pages but where they are asked for; see common/slab.c */
 /* Takes argv's memory for the title; title_set writes it, cut to what fits. */
 void process_title_init(int argc, char **argv);
 void process_title_set(const char *title);

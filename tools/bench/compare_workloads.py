@@ -117,7 +117,7 @@ def type_writes(n):
         args = keys + ["--mix", mix] + (["--dist", "sequential"] if mix == "rpop" else [])
         setup = [hashes] if mix == "hget" else []
         before = [lists] if mix == "rpop" else []
-        for suffix, depth, count, metric, aims in (("", 1, n // 4, "cpu", {"redis": 1 / 0.72}),
+        for suffix, depth, count, metric, aims in (("", 1, n // 10, "cpu", {"redis": 1 / 0.72}),
                                                    (", pipeline 16", 16, n, "rps", both(2, 1.5))):
             size = ["-P", str(depth)] + (["-n", str(count)] if grows else [])
             found.append(Speed(label + suffix, args + size, metric, aims, setup, before, grows, True))

@@ -124,6 +124,55 @@ Test(slab, a_million_small_blocks_cost_about_what_they_hold)
     free(p);
 }
 
+Test(slab, what_is_empty_is_released_bit_by_bit)
+{
+    enum { N = 1000000 };
+    void **p = malloc(N * sizeof *p);
+    for (int i = 0; i < N; i++)
+        p[i] = slab_alloc(56);
+    void *keep = slab_alloc(64); /* its chunk stays */
+    for (int i = N; i-- > 0;)
+        slab_free(p[i], 56);
+    free(p);
+    size_t n, calls = 0;
+    while ((n = slab_release_some(SLAB_BYTES)) > 0) {
+        cr_assert_leq(n, SLAB_BYTES + (size_t)2 * 1024 * 1024);
+        calls++;
+    }
+    cr_assert_gt(calls, 1);
+    struct slab_stats s;
+    slab_stats_get(&s);
+    cr_assert_eq(s.slabs, 1);
+    slab_free(keep, 64);
+}
+
+Test(slab, whole_slabs_are_aligned_and_apart_from_blocks)
+{
+    enum { N = 100 };
+    char *whole[N];
+    void *small[N];
+    for (int i = 0; i < N; i++) {
+        whole[i] = slab_alloc_whole();
+        cr_assert_eq((uintptr_t)whole[i] % SLAB_BYTES, 0);
+        memset(whole[i], i, SLAB_BYTES);
+        small[i] = slab_alloc(500); /* takes the first slabs of chunks, too */
+        memset(small[i], 255, 500);
+    }
+    for (int i = 0; i < N; i++) {
+        for (size_t k = 0; k < SLAB_BYTES; k++)
+            cr_assert_eq(whole[i][k], (char)i);
+        slab_free_whole(whole[i]);
+        slab_free(small[i], 500);
+    }
+    slab_free_whole(NULL);
+    cr_assert_eq(slab_used_bytes(), 0);
+}
+
+Test(slab, a_block_is_no_whole_slab, .signal = SIGABRT)
+{
+    slab_free_whole(slab_alloc(8));
+}
+
 Test(slab, what_one_class_freed_another_uses)
 {
     enum { N = 100000 };
