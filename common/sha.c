@@ -168,6 +168,14 @@ void sha1_done(struct sha1 *s, unsigned char ret_digest[SHA1_BYTES])
     finish(s->h, &s->n, s->block, ret_digest, SHA1_BYTES / 4, sha1_block);
 }
 
+void sha1_done_xor(struct sha1 *s, unsigned char bits[SHA1_BYTES])
+{
+    unsigned char digest[SHA1_BYTES];
+    sha1_done(s, digest);
+    for (unsigned i = 0; i < SHA1_BYTES; i++)
+        bits[i] ^= digest[i];
+}
+
 void sha256_init(struct sha256 *s)
 {
     *s = (struct sha256){ .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,

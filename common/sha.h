@@ -21,6 +21,7 @@ struct sha256 {
 void sha1_init(struct sha1 *);
 void sha1_add(struct sha1 *, struct bytes);
 void sha1_done(struct sha1 *, unsigned char ret_digest[SHA1_BYTES]);
+void sha1_done_xor(struct sha1 *, unsigned char bits[SHA1_BYTES]); /* xors it in: what many give has no order */
 
 void sha256_init(struct sha256 *);
 void sha256_add(struct sha256 *, struct bytes);

@@ -8,6 +8,7 @@
 #include "common/glob.h"
 #include "common/num.h"
 #include "server/call.h"
+#include "server/commands/cursor.h"
 
 /* Which entries are wanted. */
 struct filter {
@@ -90,28 +91,6 @@ struct scan_walk {
     struct entry *small[SCAN_SMALL];
 };
 
-/* As strtoul reads it: a sign, leading zeros, no digits at all for 0, and the text ends at its
- * first NUL byte. */
-static bool parse_cursor(struct bytes s, uint64_t *ret_cursor)
-{
-    uint64_t v = 0;
-    size_t i = 0;
-    s.n = strnlen(s.p, s.n);
-    bool negative = s.n && s.p[0] == '-';
-    if (negative || (s.n && s.p[0] == '+'))
-        i++;
-    if (i == s.n && i > 0)
-        return false;
-    for (; i < s.n; i++) {
-        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
-        if (digit > 9 || __builtin_mul_overflow(v, (uint64_t)10, &v) ||
-            __builtin_add_overflow(v, (uint64_t)digit, &v))
-            return false;
-    }
-    *ret_cursor = negative ? -v : v;
-    return true;
-}
-
 /* A name of no type is not an error in 7.2: nothing has it. */
 static void filter_type(struct filter *f, struct bytes name)
 {
@@ -128,7 +107,7 @@ static void filter_type(struct filter *f, struct bytes name)
 static bool parse_scan(struct call *c, struct scan_args *a)
 {
     *a = (struct scan_args){ .count = 10 };
-    if (!parse_cursor(c->argv[1], &a->cursor)) {
+    if (!cursor_parse(c->argv[1], &a->cursor)) {
         reply_error(c, "ERR invalid cursor");
         return false;
     }

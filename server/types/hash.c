@@ -227,14 +227,11 @@ static void object_digest(const void *object, enum value_encoding enc, unsigned 
     memset(ret_bits, 0, SHA1_BYTES);
     hash_walk_begin(&w, (struct value_ref){ (void *)object, enc });
     while (hash_walk_next(&w, &field, &value)) {
-        unsigned char bits[SHA1_BYTES];
         struct sha1 h;
         sha1_init(&h);
         digest_part(&h, &field);
         digest_part(&h, &value);
-        sha1_done(&h, bits);
-        for (unsigned i = 0; i < SHA1_BYTES; i++)
-            ret_bits[i] ^= bits[i];
+        sha1_done_xor(&h, ret_bits);
     }
 }
 

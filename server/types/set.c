@@ -124,13 +124,10 @@ static void object_digest(const void *object, enum value_encoding enc, unsigned 
     set_walk_begin(&w, (struct value_ref){ (void *)object, enc });
     while (set_walk_next(&w, &e)) {
         char scratch[ELEMENT_SCRATCH];
-        unsigned char bits[SHA1_BYTES];
         struct sha1 h;
         sha1_init(&h);
         sha1_add(&h, element_text(&e, scratch));
-        sha1_done(&h, bits);
-        for (unsigned i = 0; i < SHA1_BYTES; i++)
-            ret_bits[i] ^= bits[i];
+        sha1_done_xor(&h, ret_bits);
     }
 }
 

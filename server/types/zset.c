@@ -141,15 +141,12 @@ static void object_digest(const void *object, enum value_encoding enc, unsigned 
     zset_walk_begin(&w, (struct value_ref){ (void *)object, enc }, 0, false);
     while (zset_walk_next(&w, &member, &score)) {
         char scratch[ELEMENT_SCRATCH];
-        unsigned char bits[SHA1_BYTES];
         struct sha1 h;
         score = score == 0 ? 0 : score; /* a listpack does not know -0 */
         sha1_init(&h);
         sha1_add(&h, bytes_of(&score, sizeof score));
         sha1_add(&h, element_text(&member, scratch));
-        sha1_done(&h, bits);
-        for (unsigned i = 0; i < SHA1_BYTES; i++)
-            ret_bits[i] ^= bits[i];
+        sha1_done_xor(&h, ret_bits);
     }
 }
 

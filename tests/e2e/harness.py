@@ -324,7 +324,7 @@ class Server:
     def redis(self, **kw):
         import redis
         kw.setdefault("socket_timeout", 10)
-        return redis.Redis(port=self.port, **kw)
+        return redis.Redis(**{"host": "127.0.0.1", "port": self.port, **kw})
 
     def info(self, section=""):
         """INFO as a dictionary of text."""

@@ -194,6 +194,47 @@ def test_reset_connections_are_survived(shared):
                what="all are gone")
 
 
+@pytest.mark.slow
+def test_very_many_blocked_clients_cost_nothing_while_they_wait(start):
+    """20,000 of them, or OURO_TEST_BLOCKED; as many as the descriptors allow."""
+    own, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = int(os.environ.get("OURO_TEST_BLOCKED", "20000"))
+    count = min(wanted, hard - 200)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(own, count + 200), hard))
+    s = start(["--maxclients", count + 50, "--unixsocket", "{dir}/u.sock", "--tcp-backlog", "4096"])
+    conns = []
+    try:
+        for i in range(count):
+            c = socket.socket(socket.AF_UNIX)
+            c.connect(os.path.join(s.dir, "u.sock"))
+            c.sendall(encode(["BLPOP", "k%d" % (i % 1000), "all", "0" if i % 2 else "%d" % (500 + i)]))
+            conns.append(c)
+        wait_until(lambda: int(s.info("clients")["blocked_clients"]) == count, 30, what="all are blocked")
+        memory = int(s.info("memory")["used_memory"])
+        assert memory / count < 4096, "bytes of a blocked client: %d" % (memory // count)
+        before = _cpu_s(s)
+        time.sleep(2)
+        assert _cpu_s(s) - before < 0.2, "CPU of two idle seconds"
+        with s.raw() as c:
+            assert c.cmd("RPUSH", "all", "1", "2", "3") == 3
+            assert c.cmd("RPUSH", "k7", "x") == 1
+            assert int(s.info("clients")["blocked_clients"]) == count - 4
+        for i, value in ((0, b"1"), (1, b"2"), (2, b"3"), (7, b"x")):
+            conns[i].settimeout(5)
+            assert conns[i].recv(100).endswith(b"$1\r\n" + value + b"\r\n")
+    finally:
+        for c in conns:
+            c.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (own, hard))
+    wait_until(lambda: int(s.info("clients")["blocked_clients"]) == 0, 30, what="all are gone")
+
+
+def _cpu_s(s):
+    with open("/proc/%d/stat" % s.pid, encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_unix_socket(start):
     s = start(["--unixsocket", "{dir}/u.sock", "--unixsocketperm", "700"])
     path = os.path.join(s.dir, "u.sock")
