@@ -1,6 +1,6 @@
 /* Making frames, and what they tell of others.
  *
- * A PING or PONG carries a tenth of all nodes, chosen by chance, and everybody whom we suspect. Redis PINGs a node when
+ * A PING or PONG carries some nodes, chosen by chance, and everybody whom we suspect. Redis PINGs a node when
  * nothing was heard of it for half the node timeout, also through others. In a small cluster bytes are no matter:
  * there we ask everybody ourselves several times per timeout, which finds silence sooner and proves that a majority is
  * there. */
@@ -97,7 +97,7 @@ static bool worth_telling(const struct cluster *c, const struct cluster_node *n,
 {
     return n != c->me && n != to && n->picked != c->frames && !n->hearsay &&
            !node_is(n, CLUSTER_NODE_PFAIL | CLUSTER_NODE_HANDSHAKE | CLUSTER_NODE_NOADDR) &&
-           ((n->to && n->to->up) || n->n_slots);
+           (n->n_slots || (n->to && n->to->up));
 }
 
 /* Adds `wanted` nodes by chance, and all suspects. */
@@ -126,10 +126,14 @@ static void add_gossip(struct cluster *c, struct frame *f, struct cluster_node *
     f->gossip = bytes_of(room, (size_t)f->count * WIRE_GOSSIP);
 }
 
+/* Redis takes a tenth of the nodes, which makes frames of 13 kB among a thousand. Ten are enough to spread news (each
+ * node hears some thousand entries a second then), and a frame costs a quarter. */
 static size_t gossip_wanted(const struct cluster *c)
 {
-    size_t wanted = c->n_nodes / 10 > 3 ? c->n_nodes / 10 : 3, most = c->n_nodes > 2 ? c->n_nodes - 2 : 0;
-    return wanted < most ? wanted : most;
+    enum { LEAST = 3, MOST = 10 };
+    size_t tenth = c->n_nodes / 10, others = c->n_nodes > 2 ? c->n_nodes - 2 : 0;
+    size_t wanted = tenth < LEAST ? LEAST : tenth > MOST ? MOST : tenth;
+    return wanted < others ? wanted : others;
 }
 
 static size_t put_extensions(struct cluster *c, char *p, uint16_t *ret_count)

@@ -45,41 +45,45 @@ struct probe {
 };
 
 struct cluster_node {
-    char name[CLUSTER_NAME + 1], shard[CLUSTER_NAME + 1];
-    char ip[CLUSTER_IP];
-    uint32_t index; /* in cluster.nodes */
-    uint16_t port, tls_port, bus_port;
+    /* What is looked at ten times a second, and when a node is picked for gossip: two cache lines. */
     uint16_t flags;
     bool hearsay;            /* known from gossip only: has never answered us itself */
     bool stranger;           /* a handshake that another one began */
     bool extensions;         /* understands ping extensions */
     bool synced;             /* we were in sync with it as our master */
+    bool probe_again;        /* what it tells must be asked for once more */
+    uint8_t n_probes;
+    unsigned n_slots;
+    uint16_t port, tls_port, bus_port;
+    struct cluster_link *to, *from;
+    uint64_t picked;         /* number of the frame it was put in as gossip */
+    msec_t ping_sent;        /* of the oldest PING without an answer, over reconnects; 0 = none */
+    msec_t pong_received;    /* heard of by a PONG, also by gossip */
+    msec_t answered_at;      /* it last answered a PING of ours */
+    msec_t proved_at;        /* it answered a PING that we sent then */
+    msec_t data_received;
+    msec_t connect_at;       /* not before */
+    msec_t fail_told_at;     /* somebody said FAIL and we did not believe it yet */
+    struct cluster_node *master;
+
+    char name[CLUSTER_NAME + 1], ip[CLUSTER_IP];
+    char shard[CLUSTER_NAME + 1];
+    uint32_t index; /* in cluster.nodes */
     char *hostname, *human;  /* NULL = none */
 
-    struct cluster_node *master;
     struct list replicas;       /* of a master */
     struct list_node in_master;
     unsigned n_replicas;
     struct list_node in_suspects; /* while PFAIL */
 
-    unsigned n_slots;
     uint64_t config_epoch;
     uint64_t claim_hash, claim_version; /* these slots, at that version of the table, changed nothing */
 
     int64_t offset;
-    msec_t created, pong_received, data_received, fail_at, voted_at, orphaned_at;
-    msec_t ping_sent;        /* of the oldest PING without an answer, over reconnects; 0 = none */
-    msec_t proved_at;        /* it answered a PING that we sent then */
-    msec_t answered_at;      /* it last answered a PING of ours */
-    msec_t connect_at;       /* not before */
+    msec_t created, fail_at, voted_at, orphaned_at;
     msec_t dropped_at;       /* a link that was up ended; 0 once it is up again */
     msec_t refused_at;       /* first refusal since then; 0 = none */
-    msec_t fail_told_at;     /* somebody said FAIL and we did not believe it yet */
-
-    struct cluster_link *to, *from;
     struct probe probes[PROBES];
-    uint8_t n_probes;
-    bool probe_again;        /* what it tells must be asked for once more */
 
     uint64_t vote_epoch;     /* its request for our vote, until it is proved; 0 = none */
     msec_t vote_asked_at;
@@ -88,7 +92,6 @@ struct cluster_node {
 
     struct report *reports;
     unsigned n_reports, cap_reports;
-    uint64_t picked;         /* number of the frame it was put in as gossip */
 };
 
 struct cluster_link {
@@ -324,6 +327,7 @@ unsigned quorum(const struct cluster *);
 
 /* ---- state.c ---- */
 
+unsigned state_count(struct cluster *);
 void state_update(struct cluster *);  /* cluster_state, and which slots are served */
 void lease_step(struct cluster *, msec_t before);  /* first thing of a step: is there a hole in time? */
 void lease_cron(struct cluster *);

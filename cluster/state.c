@@ -200,7 +200,8 @@ void lease_cron(struct cluster *c)
 
 /* ---- cluster_state ---- */
 
-static void count_slots(struct cluster *c, unsigned *ret_reachable)
+/* Returns how many masters with slots are fine, as we see it. */
+unsigned state_count(struct cluster *c)
 {
     unsigned reachable = 0;
     c->size = c->slots_pfail = c->slots_fail = c->slots_ok = 0;
@@ -219,7 +220,7 @@ static void count_slots(struct cluster *c, unsigned *ret_reachable)
             reachable += !node_is(n, CLUSTER_NODE_FAIL | CLUSTER_NODE_PFAIL);
         }
     }
-    *ret_reachable = reachable;
+    return reachable;
 }
 
 static void served_update(struct cluster *c)
@@ -236,8 +237,7 @@ static void served_update(struct cluster *c)
 
 void state_update(struct cluster *c)
 {
-    unsigned reachable;
-    count_slots(c, &reachable);
+    unsigned reachable = state_count(c);
     bool ok = c->loaded;
     if (c->config.require_full_coverage && (c->slots_assigned < CLUSTER_SLOTS || c->slots_fail > 0))
         ok = false;

@@ -8,7 +8,7 @@
 #include "common/assert.h"
 #include "common/text.h"
 
-#define SAVE_DELAY_MS 250 /* news that nothing relies on are saved together */
+#define SAVE_DELAY_MS 250 /* in a large cluster, news that nothing relies on are saved together */
 
 /* ---- small things ---- */
 
@@ -39,7 +39,7 @@ void trace(struct cluster *c, enum cluster_trace level, const char *format, ...)
 void save_later(struct cluster *c)
 {
     if (!c->todo_save)
-        c->save_at = c->now + SAVE_DELAY_MS;
+        c->save_at = c->now + (c->n_nodes > SMALL_CLUSTER ? SAVE_DELAY_MS : 0);
     c->todo_save = true;
 }
 
@@ -107,6 +107,7 @@ void start_from_file(struct cluster *c)
     struct cluster_config config = c->config;
     configure(c, &config);
     c->todo_save = c->todo_durable = false;
+    (void)state_count(c);
     if (c->me->n_slots && (c->n_nodes > 1))
         c->lease = (struct lease){ .earning = true, .starting = true, .since = c->now, .epoch = c->current_epoch };
 }
@@ -151,8 +152,16 @@ static void cron_node(struct cluster *c, struct cluster_node *n)
     if (c->manual.end && c->manual.replica == n)
         send_report(c, n); /* with our offset, until it takes over */
     failure_cron(c, n);
-    if (n->n_slots && n->n_probes && c->now - n->probes[0].at > max_ms(timeout / 8, 500))
+    if (n->n_slots && n->ping_sent && c->now - n->ping_sent > max_ms(timeout / 8, 500))
         c->lease.overdue++;
+}
+
+/* With long timeouts and many nodes each is looked at every few times only. */
+static unsigned slices(const struct cluster *c)
+{
+    enum { MOST = 4 };
+    msec_t n = c->config.node_timeout_ms / 4000;
+    return c->n_nodes <= SMALL_CLUSTER || n < 1 ? 1 : n > MOST ? MOST : (unsigned)n;
 }
 
 /* In a large cluster the rule of half a timeout seldom strikes, since gossip brings news of all. One by chance. */
@@ -174,9 +183,11 @@ static void cron(struct cluster *c)
 {
     c->next_cron = c->now + CRON_MS;
     c->crons++;
-    c->lease.overdue = 0;
+    unsigned parts = slices(c), part = (unsigned)(c->crons % parts);
+    if (part == 0)
+        c->lease.overdue = 0;
     for (size_t i = c->n_nodes; i-- > 0;)
-        if (i < c->n_nodes && c->nodes[i] != c->me)
+        if (i < c->n_nodes && i % parts == part && c->nodes[i] != c->me)
             cron_node(c, c->nodes[i]);
     if (c->crons % 10 == 0 && c->n_nodes > SMALL_CLUSTER)
         ping_oldest_of_five(c);
@@ -262,8 +273,8 @@ static void take_event(struct cluster *c, const struct cluster_event *ev)
         break;
     case CLUSTER_SAVED:
         if (!ev->saved.ok) {
-            c->save_failed = true;
-            save_later(c);
+            c->save_failed = c->todo_save = true;
+            c->save_at = c->now + CRON_MS;
         }
         break;
     case CLUSTER_PUBLISHED:
@@ -274,9 +285,20 @@ static void take_event(struct cluster *c, const struct cluster_event *ev)
 
 /* ---- the end of a step ---- */
 
+/* While the disk refuses what we must remember, nothing is said: each frame follows a SAVE, and is dropped with it. The
+ * others take us for dead, which is what we should be if we forgot. */
+static bool says_something(const struct cluster *c)
+{
+    for (size_t i = 0; i < c->out->n; i++)
+        if (c->out->v[i].kind == CLUSTER_SEND)
+            return true;
+    return false;
+}
+
 static void save_if_due(struct cluster *c)
 {
-    if (!c->todo_save || (!c->todo_durable && c->now < c->save_at))
+    bool due = c->todo_durable || c->now >= c->save_at || (c->save_failed && says_something(c));
+    if (!c->todo_save || !due)
         return;
     buf_clear(&c->text);
     nodes_conf_write(c, &c->text);

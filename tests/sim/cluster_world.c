@@ -41,19 +41,26 @@ struct claims {
 
 /* ---- events ---- */
 
-static bool before(const struct event *x, const struct event *y)
+struct heap_entry {
+    usec_t at;
+    uint64_t seq;
+    struct event *event;
+};
+
+static bool before(const struct heap_entry *x, const struct heap_entry *y)
 {
     return x->at != y->at ? x->at < y->at : x->seq < y->seq;
 }
 
-static void push(struct cworld *w, struct event *e)
+static void push(struct cworld *w, struct event *event)
 {
     if (w->n_heap == w->cap_heap) {
         w->cap_heap = w->cap_heap ? w->cap_heap * 2 : 1024;
         w->heap = mem_realloc(w->heap, w->cap_heap * sizeof *w->heap);
     }
+    struct heap_entry e = { event->at, event->seq, event };
     size_t i = w->n_heap++;
-    while (i > 0 && before(e, w->heap[(i - 1) / 2])) {
+    while (i > 0 && before(&e, &w->heap[(i - 1) / 2])) {
         w->heap[i] = w->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
@@ -62,12 +69,13 @@ static void push(struct cworld *w, struct event *e)
 
 static struct event *pop(struct cworld *w)
 {
-    struct event *top = w->heap[0], *last = w->heap[--w->n_heap];
+    struct event *top = w->heap[0].event;
+    struct heap_entry last = w->heap[--w->n_heap];
     size_t i = 0;
     for (size_t child = 1; child < w->n_heap; child = 2 * i + 1) {
-        if (child + 1 < w->n_heap && before(w->heap[child + 1], w->heap[child]))
+        if (child + 1 < w->n_heap && before(&w->heap[child + 1], &w->heap[child]))
             child++;
-        if (!before(w->heap[child], last))
+        if (!before(&w->heap[child], &last))
             break;
         w->heap[i] = w->heap[child];
         i = child;
@@ -151,7 +159,7 @@ static void tick(struct cworld *w, int i)
 static int node_at(const struct cworld *w, const char *ip, int port)
 {
     int i = port % 10000 - PORT % 10000;
-    return strcmp(ip, "127.0.0.1") == 0 && i >= 0 && i < w->n ? i : WORLD_NOWHERE;
+    return strcmp(ip, "127.0.0.1") == 0 && i >= 0 && i < w->n ? i : CWORLD_NOWHERE;
 }
 
 static struct conn **slot_for(struct conn ***v, size_t *n, uint32_t i)
@@ -180,7 +188,7 @@ static void do_connect(struct cworld *w, struct cworld_node *p, const struct clu
     c->refs = 1;
     *conn_of(p, a->connect.id) = c;
     usec_t at = w->now + delay(w);
-    bool nowhere = c->b == WORLD_NOWHERE;
+    bool nowhere = c->b == CWORLD_NOWHERE;
     push(w, event_new(w, nowhere ? EV_REFUSED : EV_CONNECT, at, nowhere ? c->a : c->b, c, 0));
 }
 
@@ -238,10 +246,8 @@ static void do_save(struct cworld *w, struct cworld_node *p, const struct cluste
     *ret_ok = !p->disk_fails;
     if (p->disk_fails)
         return;
-    struct buf *b = a->save.durable ? &p->disk : &p->unsaved;
-    buf_clear(b);
-    (void)buf_append(b, a->save.bytes);
-    p->has_unsaved = !a->save.durable;
+    buf_clear(&p->disk);
+    (void)buf_append(&p->disk, a->save.bytes);
 }
 
 static void perform(struct cworld *w, struct cworld_node *p, const struct cluster_actions *list)
@@ -264,7 +270,7 @@ static void perform(struct cworld *w, struct cworld_node *p, const struct cluste
             do_save(w, p, a, &saved);
             break;
         case CLUSTER_BECOME_MASTER:
-            p->follows = WORLD_NOWHERE;
+            p->follows = CWORLD_NOWHERE;
             p->in_sync = p->repl.link_up = false;
             break;
         case CLUSTER_FOLLOW:
@@ -296,7 +302,8 @@ static void perform(struct cworld *w, struct cworld_node *p, const struct cluste
         struct cluster_actions more;
         cluster_actions_init(&more);
         cluster_step(p->m, &ev, &more);
-        cluster_actions_done(&more); /* the disk still fails: nothing of it may be relied on */
+        perform(w, p, &more);
+        cluster_actions_done(&more);
     }
 }
 
@@ -479,7 +486,7 @@ static bool handle(struct cworld *w, struct event *e)
 
 void cworld_run(struct cworld *w, usec_t until)
 {
-    while (w->n_heap && w->heap[0]->at <= until && !w->broken) {
+    while (w->n_heap && w->heap[0].at <= until && !w->broken) {
         struct event *e = pop(w);
         w->now = e->at > w->now ? e->at : w->now;
         if (!handle(w, e))
@@ -534,7 +541,7 @@ static void data_copy(struct cworld_node *to, const struct cworld_node *from)
 
 static bool can_replicate(const struct cworld *w, const struct cworld_node *p)
 {
-    if (!p->m || p->frozen || p->follows == WORLD_NOWHERE)
+    if (!p->m || p->frozen || p->follows == CWORLD_NOWHERE)
         return false;
     const struct cworld_node *m = &w->nodes[p->follows];
     if (!m->m || m->frozen || !reach(w, p->index, m->index) || cluster_holds_back(m->m))
@@ -560,7 +567,7 @@ static void replicate(struct cworld *w)
         if (up) {
             data_copy(p, &w->nodes[p->follows]);
             p->repl.heard = ms(w) + 1000000;
-        } else if (p->follows != WORLD_NOWHERE && (!w->nodes[p->follows].m || !p->m)) {
+        } else if (p->follows != CWORLD_NOWHERE && (!w->nodes[p->follows].m || !p->m)) {
             p->in_sync = false;
         }
         p->repl.link_up = up;
@@ -575,22 +582,22 @@ enum cworld_write cworld_write(struct cworld *w, int i, unsigned slot, uint32_t 
 {
     struct cworld_node *p = &w->nodes[i];
     if (!p->m || p->frozen)
-        return WORLD_DEAD;
+        return CWORLD_DEAD;
     if (w->now - p->last_step >= 50000)
         tick(w, i);
     if (p->pause != CLUSTER_PAUSE_NOTHING && p->pause_until > ms(w) + 1000000)
-        return WORLD_PAUSED;
+        return CWORLD_PAUSED;
     struct cluster_query q = { .slot = (int)slot, .write = true };
     struct cluster_redirect to;
     switch (cluster_route(p->m, &q, &to)) {
     case CLUSTER_ROUTE_SERVE:
         *ret_number = (uint32_t)++w->next_write;
         data_add(p, *ret_number);
-        return WORLD_OK;
+        return CWORLD_OK;
     case CLUSTER_ROUTE_MOVED:
-        return WORLD_ELSEWHERE;
+        return CWORLD_ELSEWHERE;
     default:
-        return WORLD_DOWN;
+        return CWORLD_DOWN;
     }
 }
 
@@ -621,11 +628,6 @@ void cworld_start(struct cworld *w, int i)
         .require_full_coverage = true,
         .allow_pubsubshard_when_down = true,
     };
-    if (p->has_unsaved && prng_below(&w->rng, 2)) {
-        buf_clear(&p->disk);
-        (void)buf_append(&p->disk, buf_bytes(&p->unsaved));
-    }
-    p->has_unsaved = false;
     p->m = cluster_new(&config, prng_u64(&w->rng));
     const char *error = NULL;
     if (!cluster_load(p->m, buf_bytes(&p->disk), ms(w) + 1000000, WALL_START + ms(w) + p->wall_skew, &error)) {
@@ -635,7 +637,7 @@ void cworld_start(struct cworld *w, int i)
     }
     p->next_tick = 0;
     p->pause = CLUSTER_PAUSE_NOTHING;
-    p->follows = WORLD_NOWHERE;
+    p->follows = CWORLD_NOWHERE;
     p->in_sync = false;
     p->repl.link_up = false;
     struct cluster_event ev = { .kind = CLUSTER_LOADED };
@@ -719,9 +721,8 @@ void cworld_init(struct cworld *w, int nodes, uint64_t seed, msec_t node_timeout
     for (int i = 0; i < nodes; i++) {
         struct cworld_node *p = &w->nodes[i];
         p->index = i;
-        p->follows = WORLD_NOWHERE;
+        p->follows = CWORLD_NOWHERE;
         buf_init(&p->disk, BUF_UNLIMITED);
-        buf_init(&p->unsaved, BUF_UNLIMITED);
         p->wall_skew = (msec_t)prng_below(&w->rng, 200) - 100;
     }
     push(w, event_new(w, EV_REPL, w->now, 0, NULL, 0));
@@ -734,7 +735,6 @@ void cworld_done(struct cworld *w)
         if (p->m)
             cworld_kill(w, i);
         buf_done(&p->disk);
-        buf_done(&p->unsaved);
         mem_free(p->data);
         mem_free(p->out);
         mem_free(p->in);
@@ -748,7 +748,7 @@ void cworld_done(struct cworld *w)
     cluster_actions_done(&w->actions);
 }
 
-static void name_of(int i, char name[CLUSTER_NAME + 1])
+void cworld_name(int i, char name[CLUSTER_NAME + 1])
 {
     /* Spread, so that the order of names is not that of numbers. */
     uint64_t s = (uint64_t)i + 1;
@@ -761,8 +761,8 @@ void cworld_form(struct cworld *w, int masters)
         struct buf *b = &w->nodes[i].disk;
         for (int k = 0; k < w->n; k++) {
             char name[CLUSTER_NAME + 1], master[CLUSTER_NAME + 1];
-            name_of(k, name);
-            name_of(k % masters, master);
+            cworld_name(k, name);
+            cworld_name(k % masters, master);
             (void)buf_printf(b, "%s 127.0.0.1:%d@%d,,tls-port=0,shard-id=%s %s%s %s 0 0 %d connected", name, PORT + k,
                              PORT + k + 10000, master, k == i ? "myself," : "", k < masters ? "master" : "slave",
                              k < masters ? "-" : master, k % masters + 1);
@@ -799,14 +799,14 @@ static int index_of(const struct cworld *w, const struct cluster *m, const struc
     for (int i = 0; i < w->n; i++)
         if (w->nodes[i].m && strcmp(cluster_myid(w->nodes[i].m), v.name) == 0)
             return i;
-    return WORLD_NOWHERE;
+    return CWORLD_NOWHERE;
 }
 
 int cworld_owner(const struct cworld *w, int as_seen_by, unsigned slot)
 {
     const struct cluster *m = w->nodes[as_seen_by].m;
     const struct cluster_node *n = m ? cluster_owner(m, slot) : NULL;
-    return n ? index_of(w, m, n) : WORLD_NOWHERE;
+    return n ? index_of(w, m, n) : CWORLD_NOWHERE;
 }
 
 static const char *compare(struct cworld *w, int a, int b)
@@ -828,9 +828,20 @@ static const char *compare(struct cworld *w, int a, int b)
     }
 }
 
+static const char *cworld_explain(struct cworld *w, int i, const char *what)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    cluster_write_info(w->nodes[i].m, &b);
+    snprintf(w->why, sizeof w->why, "n%d: %s: %.200s", i, what, buf_cstr(&b));
+    buf_done(&b);
+    for (char *p = w->why; *p; p++)
+        *p = *p == '\r' || *p == '\n' ? ' ' : *p;
+    return w->why;
+}
+
 static const char *disagreement(struct cworld *w, bool well)
 {
-    int first = WORLD_NOWHERE;
+    int first = CWORLD_NOWHERE;
     uint64_t *epochs = mem_zalloc((size_t)w->n * sizeof *epochs);
     int n_epochs = 0;
     const char *what = NULL;
@@ -839,8 +850,8 @@ static const char *disagreement(struct cworld *w, bool well)
         if (!p->m)
             continue;
         if (well && !cluster_ok(p->m))
-            what = "a node's state is not ok";
-        if (first == WORLD_NOWHERE)
+            what = cworld_explain(w, i, "its state is not ok");
+        if (first == CWORLD_NOWHERE)
             first = i;
         else if (!what)
             what = compare(w, first, i);

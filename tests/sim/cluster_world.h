@@ -8,7 +8,7 @@
 #include "cluster/cluster.h"
 #include "common/prng.h"
 
-#define WORLD_NOWHERE (-1)
+#define CWORLD_NOWHERE (-1)
 
 struct conn;
 struct event;
@@ -18,15 +18,14 @@ struct cworld_node {
     int index;
     bool frozen;
     unsigned side;          /* nodes of different sides do not reach each other */
-    struct buf disk;        /* nodes.conf as it would be read after a crash */
-    struct buf unsaved;     /* written without fsync: may or may not be there */
-    bool has_unsaved, disk_fails;
+    struct buf disk;        /* nodes.conf */
+    bool disk_fails;
     usec_t next_tick, last_step;
     msec_t wall_skew;
     struct cluster_repl repl;
     uint32_t *data;         /* numbers of writes */
     size_t n_data, cap_data;
-    int follows;            /* index, or WORLD_NOWHERE */
+    int follows;            /* index, or CWORLD_NOWHERE */
     bool in_sync;
     enum cluster_pause pause;
     msec_t pause_until;
@@ -47,7 +46,7 @@ struct cworld {
     int n;
     msec_t node_timeout;
     usec_t delay_min, delay_max; /* of a message */
-    struct event **heap;
+    struct heap_entry *heap;
     size_t n_heap, cap_heap;
     uint64_t seq;
     bool verbose;
@@ -68,6 +67,7 @@ void cworld_init(struct cworld *, int nodes, uint64_t seed, msec_t node_timeout)
 void cworld_done(struct cworld *);
 /* Masters share the slots; node i of [masters, n) replicates i % masters. By nodes.conf: formed from the start. */
 void cworld_form(struct cworld *, int masters);
+void cworld_name(int i, char name[CLUSTER_NAME + 1]); /* of node i in a formed cluster */
 void cworld_start(struct cworld *, int i);         /* a process with what is on its disk and in its data */
 void cworld_run(struct cworld *, usec_t until);
 void cworld_run_for(struct cworld *, msec_t);
@@ -85,10 +85,10 @@ struct cluster_reply cworld_command(struct cworld *, int i, struct cluster_comma
 void cworld_meet(struct cworld *, int i, int other);
 void cworld_step(struct cworld *, int i, struct cluster_event *);
 
-enum cworld_write { WORLD_OK, WORLD_ELSEWHERE, WORLD_DOWN, WORLD_PAUSED, WORLD_DEAD };
+enum cworld_write { CWORLD_OK, CWORLD_ELSEWHERE, CWORLD_DOWN, CWORLD_PAUSED, CWORLD_DEAD };
 enum cworld_write cworld_write(struct cworld *, int i, unsigned slot, uint32_t *ret_number);
 bool cworld_has(const struct cworld *, int i, uint32_t number);
-int cworld_owner(const struct cworld *, int as_seen_by, unsigned slot); /* index, or WORLD_NOWHERE */
+int cworld_owner(const struct cworld *, int as_seen_by, unsigned slot); /* index, or CWORLD_NOWHERE */
 bool cworld_converged(struct cworld *);            /* all that live agree, and all is well */
 bool cworld_agree(struct cworld *);                /* all that live know the same owners */
 const char *cworld_disagreement(struct cworld *);  /* the first one, for messages */
