@@ -199,6 +199,48 @@ static void expect_equal(struct play *p, struct bytes *v, size_t n)
     }
 }
 
+/* The age of b's data as the world sees it, as a reckons it, and as b does: within the larger of 60 ms and a
+ * twentieth. */
+static void expect_lag(struct play *p, int a, int b)
+{
+    msec_t truth = node_true_age(p->nodes[b], p->nodes[a]), now = world_now(p->w);
+    const struct repl *master = node_repl(p->nodes[a]);
+    msec_t allowed = truth / 20 > 60 ? truth / 20 : 60;
+    msec_t said[2] = { -1, repl_staleness(node_repl(p->nodes[b]), now) };
+    struct repl_view v;
+    repl_view(master, now, &v);
+    for (int i = 0; i < v.replicas; i++) {
+        struct repl_replica_view x;
+        repl_replica_at(master, i, now, &x);
+        if (x.port == b + 1)
+            said[0] = x.lag_ms;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (said[i] >= truth - allowed && said[i] <= truth + allowed)
+            continue;
+        printf("at %lld ms: the data of %s are %lld ms old, %s says %lld\n", (long long)now, p->names[b],
+               (long long)truth, i ? "it" : "its master", (long long)said[i]);
+        wrong(p, "lag");
+    }
+}
+
+/* from MS to MS every MS NAME write ...; with `lag OTHER` at the end the ages are compared each time. */
+static void repeat(struct play *p, struct bytes *v, size_t n)
+{
+    msec_t from = (msec_t)number(p, v[1]), to = (msec_t)number(p, v[3]), every = (msec_t)number(p, v[5]);
+    int a = find(p, v[6]), b = -1;
+    if (n > 9 && bytes_is(v[n - 2], "lag")) {
+        b = find(p, v[n - 1]);
+        n -= 2;
+    }
+    for (msec_t t = from; t <= to; t += every) {
+        world_run(p->w, t);
+        if (b >= 0)
+            expect_lag(p, a, b);
+        happen(p, a, v + 7, n - 7);
+    }
+}
+
 static void one_line(struct play *p, struct bytes line)
 {
     struct bytes *v;
@@ -217,6 +259,8 @@ static void one_line(struct play *p, struct bytes line)
     if (bytes_is(v[0], "at") && n >= 4) {
         world_run(p->w, (msec_t)number(p, v[1]));
         happen(p, find(p, v[2]), v + 3, n - 3);
+    } else if (bytes_is(v[0], "from") && n >= 9) {
+        repeat(p, v, n);
     } else if (bytes_is(v[0], "run") && n == 2) {
         world_run(p->w, (msec_t)number(p, v[1]));
     } else if (bytes_is(v[0], "equal") && n >= 3) {
