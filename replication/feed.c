@@ -174,6 +174,11 @@ static size_t memory_max(const struct repl *r)
 
 static void spill_write(struct repl *r, const struct backlog_block *block)
 {
+    if (!r->spill.open)
+        trace(r, REPL_NOTICE, "A replica is %lld bytes behind; what memory cannot hold for it goes into the spill "
+              "file.", (long long)(r->backlog.shown - needed_from(r)));
+    r->spill.size = r->spill.open ? r->spill.size : r->config.spill_size;
+    r->spill.open = true;
     for (size_t done = 0; done < block->n;) {
         size_t n = block->n - done < SPILL_PIECE ? block->n - done : SPILL_PIECE;
         struct repl_action *a = act(r, REPL_SPILL_WRITE);
@@ -186,17 +191,12 @@ static void spill_write(struct repl *r, const struct backlog_block *block)
         spill_add(&r->spill, a->from, bytes_of(block->blob->data + a->off, n));
         done += n;
     }
-    if (!r->spill.open)
-        trace(r, REPL_NOTICE, "A replica is %lld bytes behind; what memory cannot hold for it goes into the spill "
-              "file.",
-              (long long)(r->backlog.shown - needed_from(r)));
-    r->spill.open = true;
 }
 
 /* Makes room in the file for a block up to `to`; closes who stands in the way. False: there is no file to be had. */
 static bool spill_room(struct repl *r, const struct backlog_block *block)
 {
-    uint64_t size = r->config.spill_size;
+    uint64_t size = r->spill.open ? r->spill.size : r->config.spill_size;
     if (size < block->n || r->env.now < r->spill.retry_at)
         return false;
     int64_t to = block->from + (int64_t)block->n;
@@ -255,8 +255,10 @@ static const char *over_limit(struct repl *r, struct replica *p)
     const struct repl_config *c = &r->config;
     uint64_t unsent = feed_unsent(r, p);
     uint64_t hard = c->limit_hard && c->limit_hard < c->backlog_size ? c->backlog_size : c->limit_hard;
-    if (c->limit_is_default && c->spill_size && r->env.now >= r->spill.retry_at)
+    if (c->limit_is_default && c->spill_size && r->env.now >= r->spill.retry_at) {
+        p->soft_since = -1;
         return NULL;
+    }
     if (hard && unsent > hard)
         return "over the hard limit of client-output-buffer-limit replica";
     if (!c->limit_soft || unsent <= c->limit_soft) {

@@ -125,6 +125,7 @@ struct spill {
     struct ring pieces;
     int64_t first, end;
     bool open;
+    uint64_t size;               /* spill_size when it was opened: positions in it depend on that */
     msec_t retry_at;             /* after a failure: not before */
 };
 

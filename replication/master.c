@@ -472,7 +472,7 @@ void master_sent(struct repl *r, const struct repl_event *e)
 static msec_t timeout_at(const struct repl *r, const struct replica *p)
 {
     switch (p->state) {
-    case SENDING: return p->last_io + r->config.timeout_ms;
+    case SENDING: return p->queued ? p->last_io + r->config.timeout_ms : REPL_NEVER; /* else the child is slow */
     case ONLINE: return p->sync_only ? REPL_NEVER : p->ack_at + r->config.timeout_ms;
     default: return REPL_NEVER;
     }

@@ -104,7 +104,7 @@ enum repl_event_kind {
     REPL_PEER_DOWN,        /* peer, text: a link failed or ended, or a client of ours that was named here is gone */
     REPL_PEER_BYTES,       /* peer, bytes: from the link, as they came */
     REPL_PEER_ALIVE,       /* peer: an attached replica sent an empty line */
-    REPL_PEER_SENT,        /* peer, n: bytes still queued for it in the loop (whenever that shrank) */
+    REPL_PEER_SENT,        /* peer, n: bytes still queued for it in the loop; whenever that shrank, of an image, too */
 
     REPL_APPENDED,         /* repl_append was called since the last step (end of turn) */
     REPL_SNAPSHOT_READY,   /* snapshot, n: the image is complete, n = its bytes (disk) */
@@ -204,7 +204,8 @@ enum repl_action_kind {
     REPL_UNPAUSE_WRITES,
     REPL_WAKE,             /* wait_id, n: so many replicas have its offset (also when its time is over) */
 
-    /* the spill file: a ring of spill_size bytes; position = offset % spill_size, wrapping */
+    /* the spill file: a ring of spill_size bytes, as that was at the first SPILL_WRITE after SPILL_CLOSE; position =
+     * offset % spill_size, wrapping */
     REPL_SPILL_WRITE,      /* [from, to) = blob->data[off ..) */
     REPL_SPILL_READ,       /* [from, to): bring it as SPILL_READ_DONE with from as its offset */
     REPL_SPILL_CLOSE,      /* nothing in it is needed: delete */

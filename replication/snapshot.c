@@ -156,6 +156,9 @@ void snapshot_sent(struct repl *r, uint64_t peer)
         /* The mark's bytes must outlive `s`. */
         send_text(r, peer, "%s", s->mark.hex);
         p->hold_for_ack = !p->sync_only;
+        if (p->hold_for_ack)
+            trace(r, REPL_NOTICE, "Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK "
+                  "from replica to enable streaming", p->name);
     }
     replica_online(r, p);
 }

@@ -118,6 +118,13 @@ static void life_and_death(struct game *g)
     }
 }
 
+static void reconfigure(struct game *g, struct node *n)
+{
+    struct node_config c = random_config(g->w);
+    c.repl.empty_master_guard = false;
+    node_configure(n, &c.repl);
+}
+
 static void disturb(struct game *g)
 {
     uint64_t what = world_between(g->w, 0, 99);
@@ -135,8 +142,10 @@ static void disturb(struct game *g)
         failover(g, any(g));
     else if (what < 97)
         node_wait(any(g), (int)world_between(g->w, 1, 3), (msec_t)world_between(g->w, 1, 2000));
-    else
+    else if (what < 98)
         node_child(any(g), world_chance(g->w, 30));
+    else
+        reconfigure(g, any(g));
 }
 
 /* ---- the end ---- */

@@ -82,7 +82,8 @@ struct node {
     enum repl_load_mode load_mode;
 
     struct image images[IMAGES_MAX];
-    char *spill;
+    char *spill;           /* a ring of spill_size bytes */
+    size_t spill_size;
     uint64_t waits;
 
     struct {
@@ -408,9 +409,11 @@ static void image_to(struct node *n, const struct repl_action *a)
 
 static void spill_copy(struct node *n, const struct repl_action *a)
 {
-    size_t size = n->config.repl.spill_size;
-    if (!n->spill)
-        n->spill = mem_alloc(size);
+    if (!n->spill) {
+        n->spill_size = n->config.repl.spill_size;
+        n->spill = mem_alloc(n->spill_size);
+    }
+    size_t size = n->spill_size;
     if (world_chance(n->w, n->config.fail_percent)) {
         struct repl_event e = { .kind = REPL_SPILL_FAILED, .text = BYTES("no space") };
         event(n, &e);
@@ -422,7 +425,7 @@ static void spill_copy(struct node *n, const struct repl_action *a)
 
 static void spill_read(struct node *n, int64_t from, int64_t to)
 {
-    size_t size = n->config.repl.spill_size;
+    size_t size = n->spill_size;
     struct blob *b = blob_new((size_t)(to - from), (size_t)(to - from));
     for (int64_t i = from; i < to; i++)
         b->data[i - from] = n->spill[(uint64_t)i % size];
@@ -550,7 +553,10 @@ static void act_on(struct node *n, const struct repl_action *a)
         break;
     case REPL_SPILL_WRITE: spill_copy(n, a); break;
     case REPL_SPILL_READ: spill_read(n, a->from, a->to); break;
-    case REPL_SPILL_CLOSE: break;
+    case REPL_SPILL_CLOSE:
+        mem_free(n->spill);
+        n->spill = NULL;
+        break;
     case REPL_TRACE: world_trace(n->w, n->host, "%s", a->text.p); break;
     }
 }
@@ -917,6 +923,16 @@ void node_child(struct node *n, bool runs)
 {
     n->child = runs;
     struct repl_event e = { .kind = REPL_TICK };
+    event(n, &e);
+}
+
+void node_configure(struct node *n, const struct repl_config *c)
+{
+    struct repl_config old = n->config.repl;
+    n->config.repl = *c;
+    n->config.repl.announce_ip = old.announce_ip;
+    n->config.repl.listening_port = old.listening_port;
+    struct repl_event e = { .kind = REPL_CONFIGURED, .config = &n->config.repl };
     event(n, &e);
 }
 

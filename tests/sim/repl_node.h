@@ -34,6 +34,7 @@ void node_wait(struct node *, int replicas, msec_t ms);
 void node_save(struct node *);                     /* its data, id and offset on its disk, as BGSAVE would */
 void node_wipe(struct node *);                     /* its disk is lost */
 void node_child(struct node *, bool runs);         /* a BGSAVE of its own */
+void node_configure(struct node *, const struct repl_config *); /* names and ports stay */
 void node_calm(struct node *);                     /* nothing fails any more */
 
 uint64_t node_digest(const struct node *);
