@@ -3,19 +3,28 @@
  * for short strings. */
 #include "common/lzf.h"
 
-#define LITERALS_MAX 32
-#define DISTANCE_MAX 8192
-#define MATCH_MIN 3
-#define MATCH_MAX (255 + 7 + 2)
+#define LITERALS_MAX   32
+#define DISTANCE_MAX   8192
+#define MATCH_MIN      3
+#define MATCH_MAX      (255 + 7 + 2)
 #define TABLE_BITS_MIN 6
 #define TABLE_BITS_MAX 14
+#define SKIP_SHIFT     5 /* after 32 bytes without a match every second is tried, and so on */
 
-static uint32_t three_bytes(const unsigned char *p)
+#define TEXT_SMALL 65535 /* bytes: places fit in 16 bits */
+
+/* Three bytes as a number; the fourth, which must be there, is not looked at. */
+static inline uint32_t three_bytes(const unsigned char *p)
 {
-    return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap32(v);
+#endif
+    return v & 0xffffff;
 }
 
-static uint32_t table_index(uint32_t v, int bits)
+static inline uint32_t table_index(uint32_t v, int bits)
 {
     return v * 2654435761u >> (32 - bits);
 }
@@ -63,46 +72,84 @@ static size_t match_length(const unsigned char *a, const unsigned char *b, size_
     return n;
 }
 
-size_t lzf_compress(struct bytes src, char *dst, size_t dst_max)
+/* Places seen, by the hash of what is there: 16 or 32 bits each. The first place stands for "none"
+ * too: it is looked at like any other, and mostly is none. */
+struct places {
+    bool small;
+    int bits;
+    union {
+        uint16_t s[1 << TABLE_BITS_MAX];
+        uint32_t l[1 << TABLE_BITS_MAX];
+    };
+};
+
+static inline size_t places_swap(struct places *t, bool small, uint32_t v, size_t at)
+{
+    uint32_t i = table_index(v, t->bits);
+    size_t before = small ? t->s[i] : t->l[i];
+    if (small)
+        t->s[i] = (uint16_t)at;
+    else
+        t->l[i] = (uint32_t)at;
+    return before;
+}
+
+/* The next match from *at on, which is moved to it: its distance and length; 0: none. Where none
+ * was found for long, fewer places are tried: what cannot be compressed shall not cost much. */
+static inline __attribute__((always_inline)) size_t next_match(struct places *t, bool small,
+                                                               const unsigned char *base, size_t n,
+                                                               size_t *at, size_t *ret_distance)
+{
+    size_t from = *at, i = from;
+    while (i + MATCH_MIN < n) {
+        uint32_t v = three_bytes(base + i);
+        size_t before = places_swap(t, small, v, i);
+        if (__builtin_expect(three_bytes(base + before) == v, 0) && i - before <= DISTANCE_MAX) {
+            size_t max = n - i < MATCH_MAX ? n - i : MATCH_MAX;
+            *at = i;
+            *ret_distance = i - before;
+            return match_length(base + i, base + before, max);
+        }
+        i += 1 + ((i - from) >> SKIP_SHIFT);
+    }
+    *at = n;
+    return 0;
+}
+
+static inline __attribute__((always_inline)) size_t
+compress(struct places *t, bool small, struct bytes src, char *dst, size_t dst_max)
 {
     const unsigned char *base = (const unsigned char *)src.p;
     struct output o = { (unsigned char *)dst, (unsigned char *)dst + dst_max };
-    if (src.n == 0 || src.n > UINT32_MAX - 1)
-        return 0;
-
-    int bits = TABLE_BITS_MIN;
-    while (bits < TABLE_BITS_MAX && (size_t)1 << bits < src.n)
-        bits++;
-    uint32_t seen[1 << TABLE_BITS_MAX]; /* offset + 1; 0 = never */
-    memset(seen, 0, sizeof *seen << bits);
-
-    size_t at = 0, literals = 0; /* literals: bytes before `at` not written yet */
-    while (at + MATCH_MIN <= src.n) {
-        uint32_t v = three_bytes(base + at);
-        uint32_t *place = &seen[table_index(v, bits)];
-        size_t before = *place;
-        *place = (uint32_t)at + 1;
-        if (before == 0 || at - (before - 1) > DISTANCE_MAX ||
-            three_bytes(base + before - 1) != v) {
-            at++;
-            literals++;
-            continue;
-        }
-        size_t max = src.n - at < MATCH_MAX ? src.n - at : MATCH_MAX;
-        size_t n = match_length(base + at, base + before - 1, max);
-        if (!put_literals(&o, base + at - literals, literals) ||
-            !put_match(&o, at - (before - 1), n))
+    size_t at = 1, written = 0, distance, n; /* no match begins at 0 */
+    while ((n = next_match(t, small, base, src.n, &at, &distance)) > 0) {
+        if (!put_literals(&o, base + written, at - written) || !put_match(&o, distance, n))
             return 0;
-        literals = 0;
-        /* Remember the last places of the match too: repetitions often go on from there. */
-        for (size_t i = n > 3 ? at + n - 2 : at + 1; i < at + n && i + MATCH_MIN <= src.n; i++)
-            seen[table_index(three_bytes(base + i), bits)] = (uint32_t)i + 1;
         at += n;
+        written = at;
+        /* Remember the last places of the match too: repetitions often go on from there. */
+        for (size_t i = at - (n > MATCH_MIN ? 2 : 1); i < at && i + MATCH_MIN < src.n; i++)
+            (void)places_swap(t, small, three_bytes(base + i), i);
     }
-    literals += src.n - at;
-    if (!put_literals(&o, base + src.n - literals, literals))
+    if (!put_literals(&o, base + written, src.n - written))
         return 0;
     return (size_t)(o.p - (unsigned char *)dst);
+}
+
+size_t lzf_compress(struct bytes src, char *dst, size_t dst_max)
+{
+    if (src.n == 0 || src.n > UINT32_MAX - 1)
+        return 0;
+    struct places t; /* large: only what is used is cleared */
+    t.small = src.n <= TEXT_SMALL;
+    t.bits = TABLE_BITS_MIN;
+    while (t.bits < TABLE_BITS_MAX && (size_t)1 << t.bits < src.n)
+        t.bits++;
+    if (t.small)
+        memset(t.s, 0, sizeof *t.s << t.bits);
+    else
+        memset(t.l, 0, sizeof *t.l << t.bits);
+    return t.small ? compress(&t, true, src, dst, dst_max) : compress(&t, false, src, dst, dst_max);
 }
 
 /* Forward byte by byte where the parts overlap: that is how a distance of 1 repeats a byte. */

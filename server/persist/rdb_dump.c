@@ -16,7 +16,7 @@ static int dump(const struct entry *e, int version, int marked, bool compress, s
 {
     struct rdb_writer *w = mem_alloc(sizeof *w);
     const struct rdb_sink sink = { append, to };
-    rdb_writer_init(w, &sink, version, compress, true);
+    rdb_writer_init(w, &sink, version, compress, true, RDB_WRITER_VALUE);
     if (!marked)
         marked = rdb_value_type(w, e) <= RDB_TYPE_MAX_7_0 ? RDB_VERSION_7_0 : version;
     const uint16_t mark = (uint16_t)marked;

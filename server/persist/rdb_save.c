@@ -1,7 +1,7 @@
 /* Saving values, keys and files (see rdb_save.h).
  *
- * Flat collections are saved as the block they are; tables element by element. Version 10 knows neither sets as
- * listpacks nor the times of consumers: those have their older forms. */
+ * Flat collections are saved as the block they are; tables element by element. Version 10 knows
+ * neither sets as listpacks nor the times of consumers: those have their older forms. */
 #include "server/persist/rdb_save.h"
 
 #include "common/alloc.h"
@@ -254,22 +254,37 @@ void rdb_save_key(struct rdb_writer *w, const struct keyspace *ks, const struct 
 
 /* ---- the file ---- */
 
+/* Entries lie anywhere in memory: each is fetched while some before it are saved. */
+#define AHEAD 16
 struct saving {
+    struct entry *ring[AHEAD];
+    uint64_t seen, saved; /* counts: those in between are in the ring */
     struct rdb_writer *w;
     struct keyspace *ks;
     const struct rdb_save_options *o;
     struct rdb_save_report report;
 };
 
-static void save_entry(void *ctx, struct entry *e)
+static void save_oldest(struct saving *s)
 {
-    struct saving *s = ctx;
+    const struct entry *e = s->ring[s->saved++ % AHEAD];
     if (s->w->error)
         return;
     rdb_save_key(s->w, s->ks, e);
     s->report.keys++;
     if (s->o->saved_key && !s->w->error)
         s->w->error = s->o->saved_key(s->o->ctx, s->w->written);
+}
+
+static void see_entry(void *ctx, struct entry *e)
+{
+    enum { LINE = 64 };
+    struct saving *s = ctx;
+    __builtin_prefetch(e);
+    __builtin_prefetch((const char *)e + LINE);
+    s->ring[s->seen++ % AHEAD] = e;
+    if (s->seen - s->saved == AHEAD)
+        save_oldest(s);
 }
 
 static void save_db(struct saving *s, struct db *db)
@@ -282,8 +297,10 @@ static void save_db(struct saving *s, struct db *db)
     rdb_put_byte(s->w, RDB_OP_RESIZEDB);
     rdb_put_length(s->w, db_size(db));
     rdb_put_length(s->w, db_volatile(db));
-    while ((cursor = db_scan(db, cursor, save_entry, s)) != 0 && !s->w->error)
+    while ((cursor = db_scan(db, cursor, see_entry, s)) != 0 && !s->w->error)
         ;
+    while (s->saved != s->seen)
+        save_oldest(s);
     ASSERT(s->w->error || s->report.keys - before == db_size(db)); /* nothing changed meanwhile */
 }
 
@@ -329,7 +346,7 @@ int rdb_save(const struct rdb_sink *sink, struct keyspace *ks, const struct rdb_
     ASSERT(o->version == RDB_VERSION || o->version == RDB_VERSION_7_0);
     struct rdb_writer *w = mem_alloc(sizeof *w);
     struct saving s = { .w = w, .ks = ks, .o = o };
-    rdb_writer_init(w, sink, o->version, o->compress, o->checksum);
+    rdb_writer_init(w, sink, o->version, o->compress, o->checksum, RDB_WRITER_FILE);
     put_header(w, o);
     for (int i = 0; i < ks_databases(ks) && !w->error && !o->no_keys; i++)
         save_db(&s, ks_db(ks, i));

@@ -9,20 +9,24 @@
 #include "server/persist/rdb_format.h"
 
 void rdb_writer_init(struct rdb_writer *w, const struct rdb_sink *sink, int version, bool compress,
-                     bool checksum)
+                     bool checksum, size_t buf_bytes)
 {
-    memset(w, 0, offsetof(struct rdb_writer, buf));
-    w->sink = *sink;
-    w->version = version;
-    w->compress = compress;
-    w->checksum = checksum;
+    *w = (struct rdb_writer){
+        .sink = *sink,
+        .version = version,
+        .compress = compress,
+        .checksum = checksum,
+        .buf = mem_alloc(buf_bytes),
+        .cap = buf_bytes,
+    };
 }
 
 void rdb_writer_done(struct rdb_writer *w)
 {
     mem_free(w->scratch);
-    w->scratch = NULL;
-    w->scratch_cap = 0;
+    mem_free(w->buf);
+    w->scratch = w->buf = NULL;
+    w->scratch_cap = w->cap = 0;
 }
 
 static void send(struct rdb_writer *w, struct bytes b)
@@ -50,9 +54,9 @@ uint64_t rdb_writer_crc(struct rdb_writer *w)
 void rdb_put(struct rdb_writer *w, struct bytes b)
 {
     w->written += b.n;
-    if (b.n > sizeof w->buf - w->n) {
+    if (b.n > w->cap - w->n) {
         (void)rdb_writer_flush(w);
-        if (b.n >= sizeof w->buf / 2) {
+        if (b.n >= w->cap / 2) {
             send(w, b); /* large ones are not copied */
             return;
         }
@@ -64,7 +68,7 @@ void rdb_put(struct rdb_writer *w, struct bytes b)
 
 void rdb_put_byte(struct rdb_writer *w, unsigned v)
 {
-    if (w->n == sizeof w->buf)
+    if (w->n == w->cap)
         (void)rdb_writer_flush(w);
     w->buf[w->n++] = (char)v;
     w->written++;

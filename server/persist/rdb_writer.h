@@ -1,7 +1,8 @@
-/* Writing the parts of the RDB format: lengths, strings, numbers, gathered into pieces for a sink, with the checksum.
+/* Writing the parts of the RDB format: lengths, strings, numbers, gathered into pieces for a sink,
+ * with the checksum.
  *
- * The first failure of the sink sticks: later verbs do nothing, rdb_writer_flush tells it. So callers check once a key
- * or at the end. */
+ * The first failure of the sink sticks: later verbs do nothing, rdb_writer_flush tells it. So
+ * callers check once a key or at the end. */
 #pragma once
 
 #include "common/bytes.h"
@@ -13,7 +14,9 @@ struct rdb_sink {
     void *ctx;
 };
 
-#define RDB_WRITER_BUF ((size_t)32 * 1024)
+#define RDB_WRITER_FILE ((size_t)256 * 1024) /* buffers: few system calls, and still in the cache  \
+                                              */
+#define RDB_WRITER_VALUE ((size_t)8 * 1024)
 
 struct rdb_writer {
     struct rdb_sink sink;
@@ -25,13 +28,12 @@ struct rdb_writer {
     bool checksum;    /* keep `crc` */
     char *scratch;    /* for compressed strings */
     size_t scratch_cap;
-    size_t n;
-    char buf[RDB_WRITER_BUF];
+    char *buf; /* n of cap bytes */
+    size_t n, cap;
 };
 
-/* A writer is large: not for the stack of a deep call. */
 void rdb_writer_init(struct rdb_writer *, const struct rdb_sink *, int version, bool compress,
-                     bool checksum);
+                     bool checksum, size_t buf_bytes);
 void rdb_writer_done(struct rdb_writer *); /* frees its memory; does not flush */
 int rdb_writer_flush(struct rdb_writer *); /* hands everything to the sink: 0 or the first error */
 uint64_t rdb_writer_crc(struct rdb_writer *); /* of everything put; flushes */
