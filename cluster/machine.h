@@ -228,6 +228,7 @@ struct cluster_action *act(struct cluster *, enum cluster_action_kind);
 void trace(struct cluster *, enum cluster_trace, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void save_later(struct cluster *);   /* soon: nothing relies on it */
 void save_durable(struct cluster *); /* before any message of this step leaves */
+void save_now(struct cluster *);     /* in this step, but a machine that loses power may lose it */
 void random_name(struct cluster *, char name[CLUSTER_NAME + 1]);
 static inline msec_t max_ms(msec_t a, msec_t b)
 {

@@ -43,6 +43,12 @@ void save_later(struct cluster *c)
     c->todo_save = true;
 }
 
+void save_now(struct cluster *c)
+{
+    c->todo_save = true;
+    c->save_at = c->now;
+}
+
 void save_durable(struct cluster *c)
 {
     c->todo_save = c->todo_durable = true;
