@@ -155,12 +155,18 @@ static enum outcome move_keys(struct running *r, int slot, int from, int to)
     }
 }
 
-/* The new owner first: it is the one that must know. Those that cannot be told hear it from the bus. */
+/* The new owner first: it is the one that must know. Those that cannot be told hear it from the bus. The old owner may
+ * have heard already, and be a replica now, if this was its last slot. */
 static bool hand_over(struct running *r, int slot, int from, int to)
 {
     const char *id = r->map.masters[to].id;
-    if (!setslot(r, to, slot, "NODE", id) || (from >= 0 && !setslot(r, from, slot, "NODE", id)))
+    if (!setslot(r, to, slot, "NODE", id))
         return false;
+    if (from >= 0 && !setslot(r, from, slot, "NODE", id)) {
+        if (!strstr(live_error(r->live), "only with masters"))
+            return false;
+        live_forget_error(r->live);
+    }
     for (int i = 0; i < r->map.masters_n; i++) {
         if (i == from || i == to || setslot(r, i, slot, "NODE", id))
             continue;
