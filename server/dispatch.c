@@ -463,9 +463,14 @@ static void run_request(struct dispatch *d, struct request *r)
             if (__builtin_expect(slot >= 0, 0)) {
                 d->slot = slot;
                 d->out_before = conn_out_bytes(client->conn);
+                if (r->keys_n == 1 && !r->hashes)
+                    ks_known_hash(d->ks, r->argv[r->cmd->row->keys.first], r->hash);
             }
             call_command(d, client, r->cmd, (int)r->argc, r->argv, r->blobs, 0, frame_of(r));
-            d->slot = -1;
+            if (__builtin_expect(slot >= 0, 0)) {
+                d->slot = -1;
+                ks_known_hash(d->ks, bytes_of(NULL, 0), 0);
+            }
             if (__builtin_expect(blocked_any_ready(d->node), 0))
                 blocked_serve_ready(d->node);
         }

@@ -237,7 +237,12 @@ bool route_pass(struct client *client, struct command_entry *cmd, int argc, cons
                 const struct route_hashes *h, int *ret_slot)
 {
     *ret_slot = ROUTE_NO_KEYS;
-    bool exec = gate_is_exec(cmd) && (client->flags & CLIENT_MULTI);
+    if (__builtin_expect(h->n == 1 && !h->hashes && !(cmd->row->flags & CMD_MOVABLE_KEYS), 1)) {
+        *ret_slot = (int)ks_hash_slot(h->hash);
+        if (__builtin_expect(cluster_serves(cluster_served(machine_of(client)), (unsigned)*ret_slot), 1))
+            return true;
+    }
+    bool exec = (client->flags & CLIENT_MULTI) && gate_is_exec(cmd);
     if (cmd->row->keys.first == 0 && !(cmd->row->flags & CMD_MOVABLE_KEYS) && !exec)
         return true;
     struct route r;

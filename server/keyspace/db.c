@@ -170,6 +170,12 @@ void ks_keep_by_slot(struct keyspace *ks)
     }
 }
 
+void ks_known_hash(struct keyspace *ks, struct bytes key, uint64_t hash)
+{
+    ks->known_key = key.p ? key : NO_KEY_KNOWN;
+    ks->known_hash = hash;
+}
+
 bool ks_by_slot(const struct keyspace *ks)
 {
     return ks->dbs[0].slots != NULL;
@@ -180,11 +186,14 @@ uint64_t db_slot_size(const struct db *db, unsigned slot)
     return slots_at(db->slots, slot)->table.count;
 }
 
-void slot_weigh(struct table *t, const struct entry *e, int sign)
+void slot_weigh(const struct db *db, struct table *t, const struct entry *e, int sign)
 {
     struct slot *s = (struct slot *)t;
     s->bytes += (uint64_t)sign * entry_own_bytes(e);
-    s->collections += (uint32_t)(sign * (head_type(e) != TYPE_STRING));
+    if (head_type(e) == TYPE_STRING)
+        return;
+    s->collections += (uint32_t)sign;
+    db->slots->collections += (uint64_t)(int64_t)sign;
 }
 
 uint64_t db_slot_memory(const struct db *db, unsigned slot)
@@ -231,6 +240,7 @@ uint64_t db_drop_slot(struct db *db, unsigned slot)
     } while (cursor);
     heap_remove(&db->slots->due, &s->due);
     slots_counted(db->slots, s, -(int64_t)n);
+    db->slots->collections -= s->collections;
     s->bytes = s->collections = 0;
     s->stats.collections_bytes = 0;
     lazyfree_table(db->ks, &s->table);
@@ -250,6 +260,8 @@ static uint64_t collection_bytes(const void *item)
 static void measure_slots(struct db *db, usec_t (*clock_us)(void), usec_t budget_us)
 {
     enum { BUCKETS = 64 };
+    if (db->slots->collections == 0)
+        return;
     usec_t end = clock_us() + budget_us;
     do
         slots_measure(db->slots, &db->measure_pos, BUCKETS, collection_bytes);
@@ -258,7 +270,7 @@ static void measure_slots(struct db *db, usec_t (*clock_us)(void), usec_t budget
 
 void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_us)
 {
-    enum { SEGMENTS = 8 };
+    enum { SEGMENTS = 8, SLOTS = 128 };
     if (ks->shared)
         return;
     if (ks_by_slot(ks))
@@ -266,13 +278,17 @@ void ks_housekeep(struct keyspace *ks, usec_t (*clock_us)(void), usec_t budget_u
     usec_t end = clock_us() + budget_us;
     for (int i = 0; i < ks->databases; i++) {
         struct db *db = &ks->dbs[ks->tidy_db];
+        if (db->slots) { /* many small tables: a round may take its time */
+            slots_tidy(db->slots, &db->tidy_pos, SLOTS);
+            if (db->tidy_pos)
+                return;
+            ks->tidy_db = (ks->tidy_db + 1) % ks->databases;
+            continue;
+        }
         do {
             if (clock_us() >= end)
                 return; /* goes on from here the next time */
-            if (db->slots)
-                slots_tidy(db->slots, &db->tidy_pos, SEGMENTS);
-            else
-                table_tidy(&db->table, &db->tidy_pos, SEGMENTS);
+            table_tidy(&db->table, &db->tidy_pos, SEGMENTS);
         } while (db->tidy_pos);
         ks->tidy_db = (ks->tidy_db + 1) % ks->databases;
     }

@@ -36,6 +36,8 @@ struct keyspace {
     bool touch_wanted, shared;
     bool expire_passive, expire_blind, active_expire;
     int databases;
+    struct bytes known_key; /* ks_known_hash */
+    uint64_t known_hash;
     struct ks_stats stats;
     struct ks_hooks hooks;
     struct prng prng;
@@ -72,13 +74,22 @@ static inline void access_touch(struct keyspace *ks, struct entry *e)
 }
 
 /* ---- keyspace.c ---- */
+#define NO_KEY_KNOWN ((struct bytes){ NULL, SIZE_MAX })
+/* Kept by slot: the hash of one key that is known already, since the request was routed by it. */
+static inline uint64_t db_slot_hash(const struct db *db, struct bytes key)
+{
+    const struct keyspace *ks = db->ks;
+    if (key.p == ks->known_key.p && key.n == ks->known_key.n)
+        return ks->known_hash;
+    return (uint64_t)key_slot(key) << SLOT_HASH_BITS | hash_bytes(key) >> (64 - SLOT_HASH_BITS);
+}
+
 /* The hash of a key that all verbs here take. Kept by slot: slot and hash, see slots.h. */
 static inline __attribute__((always_inline)) uint64_t db_hash(const struct db *db, struct bytes key)
 {
-    uint64_t h = hash_bytes(key);
     if (__builtin_expect(db->slots != NULL, 0))
-        h = (uint64_t)key_slot(key) << SLOT_HASH_BITS | h >> (64 - SLOT_HASH_BITS);
-    return h;
+        return db_slot_hash(db, key);
+    return hash_bytes(key);
 }
 
 /* The table of a key's hash; the hash becomes the table's. */
@@ -113,11 +124,11 @@ static inline uint64_t db_count(const struct db *db)
 struct entry *db_any(struct db *); /* a random one, expired or not; NULL when empty (db.c) */
 /* Kept by slot: the entry, in table `t`, counts there from now on (+1), or no more (-1). What changes an entry's size
  * or its string takes it out of the count before and puts it in again. */
-void slot_weigh(struct table *t, const struct entry *, int sign);
+void slot_weigh(const struct db *, struct table *t, const struct entry *, int sign);
 static inline void db_weigh(const struct db *db, struct table *t, const struct entry *e, int sign)
 {
     if (__builtin_expect(db->slots != NULL, 0))
-        slot_weigh(t, e, sign);
+        slot_weigh(db, t, e, sign);
 }
 /* Where an entry is that is known to be there. */
 struct key_at db_locate(const struct db *, const struct entry *);

@@ -23,6 +23,7 @@ struct keyspace *ks_new(int databases, const struct ks_config *borrowed,
     ks->databases = databases;
     ks->touching = ks->touch_wanted = true;
     ks->active_expire = true;
+    ks->known_key = NO_KEY_KNOWN;
     ks->garbage_end = &ks->garbage;
     prng_init(&ks->prng, hash_u64(0));
     for (int i = 0; i < databases; i++) {
@@ -148,7 +149,7 @@ struct entry *db_add(struct db *db, uint64_t hash, struct entry *e)
         struct slot *s = slots_make(db->slots, ks_hash_slot(hash));
         table_insert(&s->table, &entry_kind, hash << (64 - SLOT_HASH_BITS), e, due_of(expire));
         slots_counted(db->slots, s, 1);
-        slot_weigh(&s->table, e, 1);
+        slot_weigh(db, &s->table, e, 1);
         if (expire != NO_EXPIRE)
             slots_note_due(db->slots, s);
     } else {
@@ -301,7 +302,6 @@ void ks_prefetch_place(const struct db *db, uint64_t hash)
     if (__builtin_expect(db->slots != NULL, 0)) {
         const struct slot *slot = slots_at(db->slots, ks_hash_slot(hash));
         table_fetch(slot); /* the directory is in it, but for a slot of many keys */
-        table_fetch(&slot->stats);
         return;
     }
     table_prefetch_place(&db->table, hash);
@@ -310,6 +310,8 @@ void ks_prefetch_place(const struct db *db, uint64_t hash)
 void ks_prefetch_bucket(const struct db *db, uint64_t hash)
 {
     const struct table *t = db_table(db, &hash);
+    if (__builtin_expect(db->slots != NULL, 0))
+        table_fetch(&((const struct slot *)t)->stats);
     table_prefetch_bucket(t, hash);
 }
 

@@ -230,6 +230,8 @@ static inline unsigned ks_hash_slot(uint64_t hash)
 {
     return (unsigned)(hash >> 50);
 }
+/* The hash of this very key (the same bytes in the same place), until it is told otherwise: key.p NULL. */
+void ks_known_hash(struct keyspace *, struct bytes key, uint64_t hash);
 uint64_t db_slot_size(const struct db *, unsigned slot);
 uint64_t db_slot_memory(const struct db *, unsigned slot); /* keys, values, table: bytes */
 struct ks_slot_stats *db_slot_stats(struct db *, unsigned slot);

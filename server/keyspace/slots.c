@@ -85,7 +85,7 @@ static void renew_due(struct slots *s, struct slot *slot)
 void slots_counted(struct slots *s, const struct slot *slot, int64_t keys)
 {
     s->count += (uint64_t)keys;
-    s->pages[slot->number / SLOT_PAGE]->count += (uint64_t)keys;
+    s->page_count[slot->number / SLOT_PAGE] += (uint64_t)keys;
 }
 
 struct slot *slots_pick(const struct slots *s, struct prng *r)
@@ -93,8 +93,8 @@ struct slot *slots_pick(const struct slots *s, struct prng *r)
     ASSERT(s->count > 0);
     uint64_t at = prng_below(r, s->count);
     unsigned page = 0, i = 0;
-    for (; at >= s->pages[page]->count; page++)
-        at -= s->pages[page]->count;
+    for (; at >= s->page_count[page]; page++)
+        at -= s->page_count[page];
     for (; at >= s->pages[page]->slots[i].table.count; i++)
         at -= s->pages[page]->slots[i].table.count;
     return &s->pages[page]->slots[i];
@@ -103,7 +103,7 @@ struct slot *slots_pick(const struct slots *s, struct prng *r)
 unsigned slots_next(const struct slots *s, unsigned slot)
 {
     while (slot < KEY_SLOTS) {
-        if (s->pages[slot / SLOT_PAGE]->count == 0) {
+        if (s->page_count[slot / SLOT_PAGE] == 0) {
             slot = (slot / SLOT_PAGE + 1) * SLOT_PAGE;
             continue;
         }

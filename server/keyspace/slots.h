@@ -28,16 +28,17 @@ struct slot {
 };
 STATIC_ASSERT(sizeof(struct slot) == 128, "two lines: the table's and the counters'");
 
-struct slot_page {
+struct slot_page { /* 4 KB */
     struct slot slots[SLOT_PAGE];
-    uint64_t count; /* keys */
 };
 
 struct slots {
     uint64_t count; /* keys */
     struct heap due; /* of slot.due: no key of the slot is due before */
-    uint64_t measured; /* slots_measure: of the slot under way */
+    uint64_t measured;    /* slots_measure: of the slot under way */
+    uint64_t collections; /* keys that hold one */
     struct slot_page *pages[SLOT_PAGES]; /* without keys ever: all the same empty one */
+    uint64_t page_count[SLOT_PAGES];     /* keys */
 };
 
 struct slots *slots_new(void);
