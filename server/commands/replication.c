@@ -6,13 +6,34 @@
 #include "common/num.h"
 #include "server/call.h"
 #include "server/client.h"
+#include "server/drivers/cluster.h"
 #include "server/drivers/replication.h"
 #include "server/node.h"
 #include "server/waiting.h"
 
 /* REPLICAOF SLAVEOF REPLCONF PSYNC SYNC FAILOVER */
+/* In a cluster it is the cluster that says who follows whom, and a master that must hear its replicas first (they may
+ * have more than it) gives its data to nobody. */
+static bool cluster_forbids(struct call *c)
+{
+    const char *name = c->cmd->row->name;
+    if (!node_cluster(c->node))
+        return false;
+    if (!strcmp(name, "replicaof") || !strcmp(name, "slaveof"))
+        reply_error(c, "ERR REPLICAOF not allowed in cluster mode.");
+    else if (!strcmp(name, "failover"))
+        reply_error(c, "ERR FAILOVER not allowed in cluster mode.");
+    else if (strcmp(name, "replconf") && cluster_holds_back(cluster_driver_machine(node_cluster(c->node))))
+        reply_error(c, "LOADING Redis is loading the dataset in memory");
+    else
+        return false;
+    return true;
+}
+
 static void cmd_of_machine(struct call *c)
 {
+    if (cluster_forbids(c))
+        return;
     replication_command(node_replication(c->node), c);
 }
 

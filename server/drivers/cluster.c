@@ -16,6 +16,7 @@
 #include "server/cluster_clients.h"
 #include "server/dispatch.h"
 #include "server/drivers/bus.h"
+#include "server/drivers/replication.h"
 #include "server/node.h"
 #include "server/pubsub.h"
 
@@ -41,7 +42,7 @@ struct cluster_driver {
     size_t heard_n, heard_cap;
     msec_t stepped_at;  /* the last step */
     bool save_failed;   /* of the actions under way: what relies on it is not sent */
-    bool was_replica;
+    struct cluster_repl repl; /* as the machine was told */
 };
 
 static msec_t now_ms(const struct cluster_driver *d)
@@ -70,7 +71,7 @@ static struct cluster_config machine_config(const struct cluster_driver *d)
         .bus_port = (uint16_t)(s->announce_bus_port ? s->announce_bus_port : bus_port(d)),
         .node_timeout_ms = s->node_timeout,
         .ping_interval_ms = s->ping_interval,
-        .repl_ping_period_ms = 10000,
+        .repl_ping_period_ms = (msec_t)node_options(d->node)->replication.repl_ping_replica_period * 1000,
         .replica_validity_factor = s->replica_validity_factor,
         .migration_barrier = s->migration_barrier,
         .replica_no_failover = s->replica_no_failover,
@@ -129,15 +130,22 @@ static void do_save(struct cluster_driver *d, const struct cluster_action *a)
 /* ip NULL: nobody, the node is a master. */
 static void follow(struct cluster_driver *d, const char *ip, int port)
 {
-    (void)d;
-    if (ip)
-        log_warning("This version does not replicate: it holds no copy of the data of %s:%d", ip, port);
+    replication_follow(node_replication(d->node), ip ? bytes_of_str(ip) : bytes_of(NULL, 0), port);
 }
 
+/* How our own replication stands. While the link is down, what was heard last counts. */
 static struct cluster_repl repl_state(struct cluster_driver *d)
 {
-    (void)d;
-    return (struct cluster_repl){ 0 };
+    const struct replication *rep = node_replication(d->node);
+    const struct repl *machine = replication_machine(rep);
+    d->repl.offset = repl_offset(machine);
+    d->repl.link_up = replication_is_replica(rep) && repl_link_up(machine);
+    if (d->repl.link_up) {
+        struct repl_view v;
+        repl_view(machine, now_ms(d), &v);
+        d->repl.heard = now_ms(d) - (v.last_io_ms > 0 ? v.last_io_ms : 0);
+    }
+    return d->repl;
 }
 
 static void do_pause(struct cluster_driver *d, const struct cluster_action *a)
@@ -265,7 +273,9 @@ void cluster_driver_after_wait(struct cluster_driver *d)
 
 usec_t cluster_driver_before_wait(struct cluster_driver *d)
 {
-    if (cluster_watches_offset(d->machine)) {
+    const struct repl *repl = replication_machine(node_replication(d->node));
+    bool link_up = replication_is_replica(node_replication(d->node)) && repl_link_up(repl);
+    if (link_up != d->repl.link_up || (cluster_watches_offset(d->machine) && repl_offset(repl) != d->repl.offset)) {
         struct cluster_event e = { .kind = CLUSTER_REPL };
         give(d, &e);
     }

@@ -214,6 +214,8 @@ static void keep_directive(struct replication *r)
 {
     struct replication_config *c = &node_options(r->node)->replication;
     struct repl_view v;
+    if (node_cluster(r->node))
+        return; /* nodes.conf says it */
     repl_view(r->machine, replication_now(r), &v);
     char text[REPL_ADDR_MAX + 16];
     snprintf(text, sizeof(text), "%s %d", v.replica ? v.master_host : "", v.replica ? v.master_port : 0);
@@ -334,6 +336,12 @@ void replication_command(struct replication *r, struct call *c)
 void replication_pinged(struct replication *r, struct client *client, int argc, const struct bytes *argv)
 {
     hear_command(r, client, argc, argv);
+}
+
+void replication_follow(struct replication *r, struct bytes host, int port)
+{
+    ASSERT(!r->performing);
+    repl_heard(r, &(struct repl_event){ .kind = REPL_FOLLOW, .follow = { host, port } });
 }
 
 void replication_client_gone(struct replication *r, struct client *client)

@@ -26,6 +26,8 @@ void replication_alive(struct replication *, struct client *);       /* an empty
 void replication_command(struct replication *, struct call *);
 /* PING with an argument in the master's stream: perhaps it says the master's time. */
 void replication_pinged(struct replication *, struct client *, int argc, const struct bytes *argv);
+/* The cluster says whom to follow; host.n = 0: nobody, this is a master. Not from inside of a step. */
+void replication_follow(struct replication *, struct bytes host, int port);
 void replication_wait(struct replication *, struct client *, int replicas, msec_t timeout_ms, bool fsynced);
 void replication_unwait(struct replication *, struct client *);
 int replication_acked(const struct replication *, int64_t offset, bool fsynced);
