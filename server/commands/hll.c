@@ -103,12 +103,17 @@ static void cmd_pfadd(struct call *c)
     int64_t changed = dense ? add_dense(c, e) : add_sparse(c, e, &corrupt);
     if (changed < 0)
         return;
+    if (corrupt) {
+        if (changed) { /* a change all the same, but Redis tells no event of it */
+            ks_touched(c->db, c->argv[1]);
+            ks_stats(c->ks)->dirty += (uint64_t)changed;
+        }
+        reply_error(c, err_corrupt);
+        return;
+    }
     if (changed)
         changed_elements(c, c->argv[1], NOTIFY_STRING, "pfadd", (uint64_t)changed);
-    if (corrupt)
-        reply_error(c, err_corrupt);
-    else
-        reply_int(c, changed > 0);
+    reply_int(c, changed > 0);
 }
 
 /* ---- PFCOUNT key .. ---- */

@@ -66,6 +66,9 @@ def _same_parsed(args, a, b, queued):
         return True
     if name.endswith(b" HELP"):
         return a[0] in _LISTS and bool(a[1]) and bool(b[1])   # wording is free
+    if name == b"ROLE":
+        # a master without a backlog counts its writes, where Redis does so only with an AOF
+        return a[1][0] == b[1][0] and a[1][2:] == b[1][2:]
     if name == b"DBSIZE":
         # counts keys whose time has come but that nobody met yet
         return _near(a, b, 4)

@@ -128,7 +128,8 @@ RULES = [
          _says(r, "cluster support disabled")),
     Rule("a zero byte in the name of a client or its library: Valkey checks what is before it; "
          "Ouro refuses it as 7.0 does (see DELIBERATE)", REDIS,
-         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"HELLO"),
+         lambda a, r, v: b"\0" in b"".join(a) and _name(a) in (b"CLIENT SETNAME", b"HELLO") and
+         _says(r, "cannot contain"),
          parts=True),
     Rule("the same, and SETINFO is of 7.2", NEITHER,
          lambda a, r, v: b"\0" in b"".join(a) and _name(a) == b"CLIENT SETINFO"),

@@ -365,29 +365,34 @@ def _sorted_frames(frames):
 
 
 def _sort_pattern_messages(frames):
-    """One message that matches several patterns of a client comes once for each, in no order;
-    and so do the invalidations of one command for several prefixes."""
+    """One message that matches several patterns of a client comes once for each, in no order. Invalidations in a row are
+    taken together: how many turns a server takes for a pipeline, and so how it gathers broadcasts, is open."""
     out = []
-    for raw in map(_sort_keys, frames):
+    for raw in frames:
+        keys = _invalidated(raw)
+        before = _invalidated(out[-1]) if out and keys is not None else None
+        if keys is not None:
+            if before is not None:
+                out.pop()
+            every = sorted(set(keys + (before or [])))
+            out.append(b">2\r\n$10\r\ninvalidate\r\n" + known.unparse((b"*", every)))
+            continue
         out.append(raw)
-        kind = next((k for k in (b"\r\npmessage\r\n", b"\r\ninvalidate\r\n") if k in raw[:24]),
-                    None)
-        if kind:
-            at = len(out) - 1
-            while at > 0 and kind in out[at - 1][:24] and out[at - 1] > out[at] and (
-                    kind == b"\r\ninvalidate\r\n" or
-                    _message_of(out[at - 1]) == _message_of(out[at])):
-                out[at - 1], out[at] = out[at], out[at - 1]
-                at -= 1
+        if b"\r\npmessage\r\n" not in raw[:24]:
+            continue
+        at = len(out) - 1
+        while at > 0 and b"\r\npmessage\r\n" in out[at - 1][:24] and out[at - 1] > out[at] and (
+                _message_of(out[at - 1]) == _message_of(out[at])):
+            out[at - 1], out[at] = out[at], out[at - 1]
+            at -= 1
     return out
 
 
-def _sort_keys(raw):
-    """The keys of one invalidation come in no order."""
+def _invalidated(raw):
+    """The keys of an invalidation, None when it is none or tells of a flush."""
     if b"\r\ninvalidate\r\n*" not in raw[:24]:
-        return raw
-    head, keys = resp.parse(raw)[0][1]
-    return b">2\r\n" + known.unparse(head) + known.unparse((keys[0], sorted(keys[1])))
+        return None
+    return resp.parse(raw)[0][1][1][1]
 
 
 def _message_of(raw):

@@ -78,7 +78,9 @@ class Generator:
             if use_scene:
                 steps.extend(s for s in rng.choice(scenes)(rng, self.any_command)
                              if not s[1] or s[2] == SLEEP or
-                             self.allowed(s[1][0].upper().decode("latin-1")))
+                             self.allowed(s[1][0].upper().decode("latin-1")) and
+                             (not heard or session_groups.events_are_settled(s[1]) or
+                              s[1][0].upper() == b"CONFIG"))
                 continue
             # a stretch of one or two groups, so that their keys grow
             picked = rng.sample(names, min(len(names), rng.randint(1, 2)))
