@@ -219,12 +219,18 @@ static void cmd_zrevrangebylex(struct call *c)
 
 /* ---- ZRANGESTORE ---- */
 
-/* By score or name Redis does not know how many members come and begins with a compact set, which has no -0: the
- * members up to its limit lose that sign. */
-static double score_stored(const struct call *c, const struct range *r, uint64_t place, double score)
+/* Redis begins the result as a compact set, which has no -0, unless it knows that it will be too large (it does not by
+ * score or name). Members that come before a limit is passed lose that sign. */
+struct signless {
+    bool compact, long_name;
+};
+
+static double score_stored(const struct call *c, const struct range *r, struct signless *s, uint64_t place,
+                           struct bytes name, double score)
 {
-    int64_t compact = r->by == BY_RANK ? 0 : c->limits->zset_max_listpack_entries;
-    return score == 0 && place < (uint64_t)compact ? 0 : score;
+    s->long_name |= !r->backwards && name.n > (size_t)c->limits->zset_max_listpack_value;
+    bool lost = s->compact && !s->long_name && place < (uint64_t)c->limits->zset_max_listpack_entries;
+    return lost && score == 0 ? 0 : score;
 }
 
 static void cmd_zrangestore(struct call *c)
@@ -243,11 +249,13 @@ static void cmd_zrangestore(struct call *c)
         struct element member;
         double score;
         char scratch[ELEMENT_SCRATCH];
+        struct signless signless = { .compact = r.by != BY_RANK ||
+                                                s.to - s.from <= (uint64_t)c->limits->zset_max_listpack_entries };
         zset_walk_begin(&w, ref_of(e), s.from, false);
         for (uint64_t i = s.from; i < s.to && zset_walk_next(&w, &member, &score); i++) {
             struct bytes name = element_text(&member, scratch);
             uint64_t place = r.backwards ? s.to - 1 - i : i - s.from;
-            zset_build_add(&b, hash_bytes(name), name, score_stored(c, &r, place, score));
+            zset_build_add(&b, hash_bytes(name), name, score_stored(c, &r, &signless, place, name, score));
         }
     }
     store_zset(c, c->argv[1], zset_build_end(&b, c->limits), "zrangestore");
