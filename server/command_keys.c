@@ -97,6 +97,7 @@ static int count_of_keys(struct bytes s)
     return (int)v;
 }
 
+/* 1: the count is one that only atoi reads. */
 static int spec_keynum(const struct key_spec *s, int begin, const struct bytes *argv, int argc,
                        struct key_refs *k)
 {
@@ -107,7 +108,8 @@ static int spec_keynum(const struct key_spec *s, int begin, const struct bytes *
     if (count < 1 || count > (argc - 1 - first) / s->step + 1)
         return -EINVAL;
     refs_add(k, first, first + (count - 1) * s->step, s->step, s->flags);
-    return 0;
+    int64_t exact;
+    return num_parse_i64(argv[begin + s->count_at], &exact) ? 0 : 1;
 }
 
 static int spec_keys(const struct key_spec *s, const struct bytes *argv, int argc,
@@ -130,11 +132,15 @@ static int spec_keys(const struct key_spec *s, const struct bytes *argv, int arg
 static int by_specs(const struct command_docs *d, const struct bytes *argv, int argc,
                     struct key_refs *k)
 {
+    bool flags_known = true;
     for (int i = 0; i < d->specs_n; i++) {
         int r = spec_keys(&d->specs[i], argv, argc, k);
         if (r < 0)
             return r;
+        flags_known &= r == 0;
     }
+    for (int i = 0; !flags_known && i < k->n; i++)
+        k->refs[i].flags = 0; /* Redis finds them in an older way then, which knows no flags */
     return 0;
 }
 
