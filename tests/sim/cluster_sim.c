@@ -4,6 +4,7 @@
  *   ouro-cluster-sim --seed S --trace        one of them, with what everybody said
  *   ouro-cluster-sim --figures SIZE...       gossip, time to detect and to elect, of a cluster of that many nodes
  *   ouro-cluster-sim --quick --figures 1000  without the part that waits for a silent node
+ *                    --settle MS             how long to wait before gossip is counted
  */
 #include "tests/sim/cluster_world.h"
 
@@ -17,6 +18,7 @@
 /* ---- random runs ---- */
 
 static bool verbose, quick;
+static msec_t settle_ms = -1;
 
 static unsigned pick(struct cworld *w, unsigned n)
 {
@@ -201,7 +203,7 @@ static int figures(int n, msec_t timeout)
         return 1;
     }
     double up = (double)(w.now - at) / 1e6;
-    cworld_run_for(&w, quick ? 1000 : timeout / 2); /* let the burst of the start be over */
+    cworld_run_for(&w, settle_ms >= 0 ? settle_ms : quick ? 1000 : timeout / 2); /* the burst of the start is over */
     uint64_t frames, frames_before, before = bytes_sent(&w, &frames_before);
     msec_t window = n > 300 ? 2000 : 10000;
     cworld_run_for(&w, window);
@@ -227,7 +229,10 @@ static int figures(int n, msec_t timeout)
            (double)(clock() - begin) / CLOCKS_PER_SEC);
     fflush(stdout);
     cworld_done(&w);
-    return 0;
+    bool failed = told[0] < 0 || told[1] < 0 || back[0] < 0 || back[1] < 0;
+    if (failed)
+        printf("%d nodes: -1 means that it did not happen in time\n", n);
+    return failed;
 }
 
 int main(int argc, char **argv)
@@ -244,13 +249,16 @@ int main(int argc, char **argv)
             timeout = strtoll(argv[++i], NULL, 10);
         else if (!strcmp(argv[i], "--trace"))
             verbose = true;
+        else if (!strcmp(argv[i], "--settle") && i + 1 < argc)
+            settle_ms = strtoll(argv[++i], NULL, 10);
         else if (!strcmp(argv[i], "--quick"))
             quick = true;
         else if (!strcmp(argv[i], "--figures")) {
             sizes = i + 1;
             break;
         } else {
-            fprintf(stderr, "usage: %s [--runs N] [--seed S] [--trace] | [--quick] [--timeout MS] --figures SIZE...\n",
+            fprintf(stderr, "usage: %s [--runs N] [--seed S] [--trace] | [--quick] [--timeout MS] [--settle MS]\n"
+                            "       --figures SIZE...\n",
                     argv[0]);
             return 2;
         }
