@@ -12,7 +12,8 @@
  *    |                       v
  *    +----REPLICAOF------ GUARDED
  *
- * A lost link is tried again at once; if it fails soon again, after 50, 100, ... 1000 ms. No step waits for a tick. */
+ * A lost link is tried again at once; if it fails soon again, after 50, 100, ... 1000 ms (50 if it had come as far as
+ * the stream). No step waits for a tick. */
 #include "replication/inner.h"
 
 #include <stdarg.h>
@@ -105,6 +106,8 @@ static void give_up(struct repl *r, struct bytes why)
     struct link *l = &r->link;
     if (r->env.now - l->attempt_at >= SECOND_MS)
         l->retry_ms = 0;
+    else if (l->state == REPL_LINK_CONNECTED && l->retry_ms > RETRY_MIN_MS)
+        l->retry_ms = RETRY_MIN_MS; /* it worked: somebody cuts it again and again, and the stream goes on meanwhile */
     msec_t pause = l->retry_ms + (l->retry_ms ? (msec_t)prng_below(&r->prng, (uint64_t)l->retry_ms / 4 + 1) : 0);
     link_close(r);
     l->retry_at = r->env.now + pause;

@@ -129,6 +129,24 @@ Test(replica, pauses_grow_and_a_link_that_lived_is_tried_at_once)
     bench_done(&b);
 }
 
+Test(replica, a_link_that_is_cut_again_and_again_is_not_given_long_pauses)
+{
+    struct bench b = bench_new();
+    linked(&b);
+    for (unsigned i = 1; i < 8; i++) {
+        at(&b, 100);
+        simple(&b, REPL_PEER_DOWN, LINK(i));
+        msec_t pause = repl_deadline(b.r) - b.env.now;
+        cr_assert_leq(pause, 63);
+        b.env.now += pause;
+        does_begin(at(&b, 0), "CONNECT L");
+        simple(&b, REPL_PEER_UP, LINK(i + 1));
+        hears(&b, LINK(i + 1), "+PONG\r\n+OK\r\n+OK\r\n+CONTINUE\r\n");
+        cr_assert(repl_link_up(b.r));
+    }
+    bench_done(&b);
+}
+
 Test(replica, the_mark_is_found_wherever_the_pieces_are_cut)
 {
     const char payload[] = "REDIS0011-some-data-of-a-length" MARK;
