@@ -25,6 +25,7 @@ struct image {
     uint32_t id;
     bool stream;
     bool making; /* the child runs */
+    bool dropped; /* it was told to end: until it has, it is in the way of the next like any other */
     bool whole;
 };
 
@@ -124,7 +125,7 @@ static struct image *image_of(struct replication *r, uint32_t id)
 bool downstream_child_is_ours(const struct replication *r)
 {
     LIST_EACH(&r->images, n)
-        if (LIST_ITEM(n, struct image, in_images)->making)
+        if (LIST_ITEM(n, struct image, in_images)->making && !LIST_ITEM(n, struct image, in_images)->dropped)
             return true;
     return false;
 }
@@ -259,6 +260,7 @@ void downstream_drop_image(struct replication *r, uint32_t id)
     struct image *i = image_of(r, id);
     if (!i)
         return;
+    i->dropped = true;
     if (i->making)
         snapshot_kill(saving_snapshots(node_saving(r->node))); /* on_done frees it */
     else
