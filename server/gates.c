@@ -162,6 +162,8 @@ static bool disk_passes(struct client *client, struct command_entry *cmd, unsign
 {
     if (!(gates & GATE_MISCONF) || !(does(client, cmd, CMD_WRITE) || is_row(cmd, "ping")))
         return true;
+    if (replication_is_replica(node_replication(client->node)))
+        return true; /* its master has the data */
     return refuse(client, cmd, misconf_text);
 }
 
@@ -198,7 +200,8 @@ static bool gives_answer(struct client *client, struct command_entry *cmd, unsig
 static bool loading_passes(struct client *client, struct command_entry *cmd, unsigned gates)
 {
     unsigned flags = cmd->row->flags;
-    if ((gates & GATE_LOADING) && !(flags & CMD_LOADING))
+    bool lacks = gate_is_exec(cmd) && multi_lacks_flags(client, CMD_LOADING);
+    if ((gates & GATE_LOADING) && (lacks || !(flags & CMD_LOADING)))
         return refuse(client, cmd, loading_text);
     if ((gates & GATE_LOADING_BESIDE) && (flags & CMD_NO_ASYNC_LOADING))
         return refuse(client, cmd, loading_text);
