@@ -41,7 +41,9 @@ class Node(Server):
                                "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb",
                                *args])
         self.program = program
-        self.bus_port = free_port()
+        self.bus_port = self.port
+        while self.bus_port == self.port:
+            self.bus_port = free_port()
 
     def argv(self):
         self.args = [a.replace("{bus_port}", str(self.bus_port)) for a in self.args]
