@@ -80,6 +80,8 @@ class Judge:
                                   a[0].upper() in (b"SDIFFSTORE", b"SUNIONSTORE", b"SINTERSTORE")}
 
     def weigh(self, m):
+        if canon.name_of(m.args) == b"OBJECT ENCODING" and m.args[2:3] and m.args[2] in self.by_hash_order:
+            return None
         replies = dict(zip(self.names, m.replies))
         ours = replies.get("ouro")
         redis, valkey = replies.get("redis70"), replies.get("valkey81")
@@ -90,8 +92,6 @@ class Judge:
                 m.queued):
             return None
         if known.is_deliberate(m.args, ours):
-            return None
-        if canon.name_of(m.args) == b"OBJECT ENCODING" and m.args[2] in self.by_hash_order:
             return None
         if len(oracles) == 1 and self._as_the_other_would(m, replies, oracles[0]):
             if b"+QUEUED\r\n" in (ours, replies[oracles[0]]):
