@@ -21,6 +21,7 @@
 #include "common/num.h"
 #include "server/client.h"
 #include "server/dispatch.h"
+#include "server/drivers/replication.h"
 #include "server/guard.h"
 #include "server/migrate_link.h"
 #include "server/node.h"
@@ -380,11 +381,18 @@ static void reply(struct migration *m)
     client_end_of_request(client);
 }
 
+/* As blocked clients hear it. The keys are the new master's now: it says what becomes of them. */
+static const char err_now_replica[] =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+
 static void finish(struct migration *m)
 {
     struct migrations *all = m->all;
-    if (!m->copy)
+    bool mine = !replication_is_replica(node_replication(all->node));
+    if (!m->copy && mine)
         delete_moved(m);
+    else if (!mine && m->error.n == 0)
+        (void)buf_append_str(&m->error, err_now_replica);
     if (m->link)
         migrate_link_give_back(m->link, now_ms(all));
     reply(m);
@@ -425,7 +433,7 @@ void migrations_turn(struct migrations *all, usec_t now)
         list_splice(&done, &all->done);
         while (!list_empty(&done)) {
             struct migration *m = LIST_ITEM(list_first(&done), struct migration, in_all);
-            if (next_round(m))
+            if (!replication_is_replica(node_replication(all->node)) && next_round(m))
                 resume(m);
             else
                 finish(m);

@@ -491,6 +491,17 @@ class TestMeanwhile:
                 c.cmd("CLIENT", "UNPAUSE")
                 assert m.read() == b"OK" and c.cmd("DBSIZE") == 0
 
+    @pytest.mark.needs("REPLICAOF")
+    def test_one_that_becomes_a_replica_deletes_nothing(self, start, gate):
+        a, b = start(), start()
+        with a.raw() as c:
+            c.cmd("SET", "k", 1)
+            with self.begin(a, gate, "k") as m:
+                assert c.cmd("REPLICAOF", "127.0.0.1", b.port) == b"OK"
+                gate.open.set()
+                assert m.read().startswith("UNBLOCKED ")
+                assert len(gate.requests) == 1
+
     def test_clients_that_wait_may_go(self, server, gate):
         with server.raw() as c:
             c.cmd("SET", "k", 1)

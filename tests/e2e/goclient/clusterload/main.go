@@ -67,6 +67,11 @@ func (w *worker) check(ctx context.Context, db *redis.ClusterClient) (int64, err
 	for i := range w.counters {
 		c := &w.counters[i]
 		n, err := db.Get(ctx, c.key).Int64()
+		// go-redis asks for the slots anew every ten seconds, or when a node redirects it; a dead one does not.
+		for end := time.Now().Add(20 * time.Second); err != nil && !errors.Is(err, redis.Nil) && time.Now().Before(end); {
+			time.Sleep(100 * time.Millisecond)
+			n, err = db.Get(ctx, c.key).Int64()
+		}
 		if errors.Is(err, redis.Nil) {
 			n, err = 0, nil
 		}
