@@ -1,8 +1,10 @@
 """Master and replica: Ouro with Ouro and with genuine Redis, from outside."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -446,6 +448,27 @@ def test_info_role_and_client_list(start):
         assert master.info("clients")["connected_clients"] == "2"       # this one and INFO's
         lag = m.cmd("REPLICATION", "LAG")
         assert lag[:2] == [b"role", b"master"]
+
+
+@pytest.mark.ouro_only
+def test_ouro_lag_shows_it(start):
+    master = start(FAST)
+    replica = start(of_master(master.port))
+    linked(replica)
+    tool = os.path.join(os.path.dirname(harness.BINARY), "ouro-lag")
+    if not os.access(tool, os.X_OK):
+        pytest.skip("no ouro-lag beside the server")
+    with Load(master, threads=1):
+        out = subprocess.run([tool, "127.0.0.1:%d" % master.port, "--once", "--json", "--interval", "300"], check=True,
+                             capture_output=True, timeout=20).stdout
+    look = json.loads(out)
+    assert look["role"] == "master" and look["produced"] > 0
+    assert look["replicas"][0]["replica"] == "127.0.0.1:%d" % replica.port and look["replicas"][0]["lag_ms"] >= 0
+    text = subprocess.run([tool, "127.0.0.1:%d" % replica.port, "--once", "--interval", "50"], check=True,
+                          capture_output=True, timeout=20).stdout
+    assert b"follows 127.0.0.1:%d, link up" % master.port in text
+    assert subprocess.run([tool, "--help"], capture_output=True, timeout=20, check=True).stdout.startswith(b"Usage")
+    assert subprocess.run([tool, "127.0.0.1:1", "--once"], capture_output=True, timeout=20, check=False).returncode == 1
 
 
 # ---- keys ----
