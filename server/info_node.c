@@ -7,6 +7,7 @@
 #include "server/clients.h"
 #include "server/drivers/cluster.h"
 #include "server/drivers/replication.h"
+#include "server/ending.h"
 #include "server/info.h"
 #include "server/listeners.h"
 #include "server/loading.h"
@@ -61,6 +62,8 @@ void info_server(struct node *n, struct buf *b)
     info_line(b, "executable", "%s", process_executable());
     info_line(b, "config_file", "%s", config_file(node_config(n)) ? config_file(node_config(n)) : "");
     info_line(b, "io_threads_active", "0");
+    if (ending_waits(node_ending(n)))
+        info_u64(b, "shutdown_in_milliseconds", (uint64_t)ending_left_ms(node_ending(n)));
     for (int i = 0; i < listeners_count(node_listeners(n)); i++) {
         struct buf line = BUF_INIT(4096);
         listeners_describe(node_listeners(n), i, &line);

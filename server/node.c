@@ -23,6 +23,7 @@
 #include "server/dispatch.h"
 #include "server/drivers/cluster.h"
 #include "server/drivers/replication.h"
+#include "server/ending.h"
 #include "server/guard.h"
 #include "server/latency.h"
 #include "server/listeners.h"
@@ -58,6 +59,7 @@ struct node {
     struct blocked *blocked;
     struct migrations *migrations;
     struct waiting *waiting;
+    struct ending *ending;
     struct replication *replication;
     char run_id[41];
     struct saving *saving;
@@ -290,6 +292,9 @@ static usec_t before_wait(void *ctx)
         blocked_serve_ready(n);
     clients_execute(n->clients); /* those that the above released */
     usec_t stream = replication_before_wait(n->replication);
+    unsigned shutdown_flags;
+    if (ending_is_over(n->ending, &shutdown_flags))
+        node_shutdown(n, shutdown_flags);
     clients_evict(n->clients);
     tracking_end_of_turn(n->tracking);
     bool more_to_load = loading_step(n->loading);
@@ -299,7 +304,8 @@ static usec_t before_wait(void *ctx)
         return now;
     if (n->lazy_work && ks_lazyfree_pending(n->ks))
         return now;
-    due = earlier(earlier(earlier(due, bus), stream), earlier(n->next_cron, dispatch_deadline(n->dispatch)));
+    due = earlier(earlier(earlier(due, bus), earlier(stream, ending_deadline(n->ending))),
+                  earlier(n->next_cron, dispatch_deadline(n->dispatch)));
     return earlier(due, earlier(blocked_deadline(n->blocked), migrations_deadline(n->migrations)));
 }
 
@@ -357,6 +363,7 @@ static void make_parts(struct node *n)
     n->watches = watch_table_new();
     n->blocked = blocked_new(n);
     n->waiting = waiting_new(n);
+    n->ending = ending_new(n);
     n->clients = clients_new(n);
     n->dispatch = dispatch_new(n);
     clients_attach_dispatch(n->clients, n->dispatch);
@@ -464,6 +471,7 @@ void node_free(struct node *n)
     dispatch_free(n->dispatch);
     blocked_free(n->blocked);
     waiting_free(n->waiting);
+    ending_free(n->ending);
     watch_table_free(n->watches);
     propagate_free(n->propagate);
     tracking_free(n->tracking);
@@ -487,11 +495,15 @@ int node_shutdown(struct node *n, unsigned flags)
 {
     if (n->stopping)
         return 0;
-    log_warning("User requested shutdown...");
+    if (!(flags & SHUTDOWN_NOW) || !ending_waits(n->ending))
+        log_warning("User requested shutdown...");
+    if (ending_begin(n->ending, flags))
+        return 1;
     if (loading_state(n->loading) == LOADING_BLOCKING) /* a part of the data must not replace all of them */
         flags = (flags & ~(unsigned)SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE;
     int r = saving_at_shutdown(n->saving, flags);
     if (r < 0) {
+        dispatch_unpause(n->dispatch, PAUSE_FOR_SHUTDOWN);
         log_warning("Errors trying to shut down the server. Check the logs for more information.");
         return r;
     }
@@ -504,8 +516,7 @@ int node_shutdown(struct node *n, unsigned flags)
 
 bool node_shutdown_abort(struct node *n)
 {
-    (void)n; /* a shutdown waits for nothing yet, so there is never one to abort */
-    return false;
+    return ending_abort(n->ending);
 }
 
 int node_relisten(struct node *n, const char **ret_error)
@@ -569,6 +580,7 @@ struct blocked *node_blocked(struct node *n) { return n->blocked; }
 struct migrations *node_migrations(struct node *n) { return n->migrations; }
 struct listeners *node_listeners(struct node *n) { return n->listeners; }
 struct waiting *node_waiting(struct node *n) { return n->waiting; }
+struct ending *node_ending(struct node *n) { return n->ending; }
 struct replication *node_replication(struct node *n) { return n->replication; }
 struct saving *node_saving(struct node *n) { return n->saving; }
 struct loading *node_loading(struct node *n) { return n->loading; }

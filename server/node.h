@@ -24,6 +24,7 @@ struct dispatch;
 struct listeners;
 struct loading;
 struct cluster_driver;
+struct ending;
 struct replication;
 struct saving;
 struct waiting;
@@ -63,6 +64,7 @@ struct listeners *node_listeners(struct node *);
 struct cluster_driver *node_cluster(struct node *); /* NULL: not in cluster mode */
 struct replication *node_replication(struct node *);
 struct waiting *node_waiting(struct node *);
+struct ending *node_ending(struct node *);
 struct saving *node_saving(struct node *);
 struct loading *node_loading(struct node *);
 
@@ -81,7 +83,8 @@ msec_t node_start_ms(const struct node *);    /* wall time of the start */
 msec_t node_now(const struct node *);         /* wall ms, frozen for the command */
 char **node_argv(const struct node *);        /* command line, NULL-terminated */
 
-/* 0: the process will end after this turn, nothing more is executed. Negative: the data could not be saved. */
+/* 0: the process will end after this turn, nothing more is executed. 1: when replicas have everything, or no longer.
+ * Negative: the data could not be saved. */
 int node_shutdown(struct node *, unsigned flags);
 bool node_shutdown_abort(struct node *); /* SHUTDOWN ABORT: false when none is under way */
 int node_relisten(struct node *, const char **ret_error); /* after CONFIG SET bind / port */

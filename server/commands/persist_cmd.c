@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "server/call.h"
+#include "server/ending.h"
 #include "server/node.h"
 #include "server/saving.h"
 
@@ -92,16 +93,22 @@ static void cmd_shutdown(struct call *c)
     bool stop;
     if (!shutdown_words(c, &flags, &stop)) {
         reply_syntax_error(c);
-    } else if (stop) {
+        return;
+    }
+    if (stop) {
         if (node_shutdown_abort(c->node))
             reply_ok(c);
         else
             reply_error(c, "ERR No shutdown in progress.");
-    } else if (node_shutdown(c->node, flags) < 0) {
-        reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
-    } else {
-        client_close(c->client); /* no reply: the connection ends with the process */
+        return;
     }
+    int r = node_shutdown(c->node, flags);
+    if (r < 0)
+        reply_error(c, "ERR Errors trying to SHUTDOWN. Check logs.");
+    else if (r > 0)
+        ending_hold(node_ending(c->node), c->client); /* it waits for replicas */
+    else
+        client_close(c->client); /* no reply: the connection ends with the process */
 }
 
 const struct command persist_commands[] = {

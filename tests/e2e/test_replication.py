@@ -113,7 +113,7 @@ def test_chains_of_different_makes_hold_the_same_under_load(start, redis, kinds)
 # ---- partial sync, ids ----
 
 def test_a_cut_link_goes_on_where_it_was(start):
-    master = start(FAST)
+    master = start(FAST + ["--repl-backlog-size", "64mb"])
     replica = start(of_master(master.port))
     linked(replica)
     with Load(master, threads=1):
@@ -122,6 +122,7 @@ def test_a_cut_link_goes_on_where_it_was(start):
                 assert c.cmd("CLIENT", "KILL", "TYPE", kill) == 1
             time.sleep(0.1)
             linked(replica)
+    time.sleep(0.5)              # what expires does so
     caught_up(master, replica)
     stats = master.info("stats")
     assert (stats["sync_full"], stats["sync_partial_ok"], stats["sync_partial_err"]) == ("1", "6", "0")
@@ -469,6 +470,29 @@ def test_ouro_lag_shows_it(start):
     assert b"follows 127.0.0.1:%d, link up" % master.port in text
     assert subprocess.run([tool, "--help"], capture_output=True, timeout=20, check=True).stdout.startswith(b"Usage")
     assert subprocess.run([tool, "127.0.0.1:1", "--once"], capture_output=True, timeout=20, check=False).returncode == 1
+
+
+def test_a_shutdown_waits_for_replicas(start):
+    master = start(FAST)
+    replica = start(of_master(master.port))
+    linked(replica)
+    os.kill(replica.pid, signal.SIGSTOP)
+    with master.raw() as c, master.raw() as stopper, master.raw() as writer:
+        c.cmd("SET", "a", 1)
+        assert c.cmd("SHUTDOWN", "ABORT") == "ERR No shutdown in progress."
+        stopper.send(harness.encode(["SHUTDOWN", "NOSAVE"]))
+        wait_until(lambda: "shutdown_in_milliseconds" in master.info("server"))
+        writer.send(harness.encode(["SET", "b", 1]))
+        assert c.cmd("SHUTDOWN", "ABORT") == b"OK"
+        assert stopper.read() == "ERR Errors trying to SHUTDOWN. Check logs."
+        assert writer.read() == b"OK"
+        stopper.send(harness.encode(["SHUTDOWN", "NOSAVE"]))
+        wait_until(lambda: "shutdown_in_milliseconds" in master.info("server"))
+        os.kill(replica.pid, signal.SIGCONT)
+        assert master.wait_exit() == 0
+    assert "1 of 1 replicas are in sync" in master.log()
+    with replica.raw() as r:
+        assert r.cmd("GET", "b") == b"1"
 
 
 # ---- keys ----
