@@ -459,6 +459,7 @@ void node_free(struct node *n)
 {
     if (!n)
         return;
+    replication_end(n->replication);
     listeners_close(n->listeners);
     saving_free(n->saving);
     cluster_driver_free(n->cluster);

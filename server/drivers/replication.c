@@ -233,6 +233,8 @@ static void refresh_gates(struct replication *r)
 
 void repl_heard(struct replication *r, struct repl_event *e)
 {
+    if (r->ended)
+        return; /* the parts that actions need are going */
     if (r->performing) {
         ASSERT(e->bytes.n == 0 && e->kind != REPL_COMMAND);
         put_off(r, e);
@@ -341,7 +343,17 @@ void replication_pinged(struct replication *r, struct client *client, int argc, 
 void replication_follow(struct replication *r, struct bytes host, int port)
 {
     ASSERT(!r->performing);
-    repl_heard(r, &(struct repl_event){ .kind = REPL_FOLLOW, .follow = { host, port } });
+    if (r->started) {
+        repl_heard(r, &(struct repl_event){ .kind = REPL_FOLLOW, .follow = { host, port } });
+        return;
+    }
+    mem_free(r->first_host); /* our own data come first */
+    r->first_host = NULL;
+    if (host.n) {
+        r->first_host = mem_zalloc(host.n + 1);
+        memcpy(r->first_host, host.p, host.n);
+    }
+    r->first_port = port;
 }
 
 void replication_client_gone(struct replication *r, struct client *client)
@@ -467,6 +479,12 @@ struct replication *replication_new(struct node *node)
     return r;
 }
 
+void replication_end(struct replication *r)
+{
+    if (r)
+        r->ended = true;
+}
+
 void replication_free(struct replication *r)
 {
     if (!r)
@@ -478,6 +496,7 @@ void replication_free(struct replication *r)
     repl_actions_done(&r->actions);
     repl_free(r->machine);
     mem_free(r->later);
+    mem_free(r->first_host);
     mem_free(r);
 }
 
@@ -490,7 +509,11 @@ void replication_configured(struct replication *r)
 /* "host port" of the directive: the port is behind the last space. */
 static void configured_master(struct replication *r, struct repl_event *e)
 {
-    if (!r->config->replicaof)
+    if (r->first_host) {
+        e->follow.host = bytes_of_str(r->first_host);
+        e->follow.port = r->first_port;
+    }
+    if (!r->config->replicaof || node_cluster(r->node))
         return;
     struct bytes host = bytes_of_str(r->config->replicaof);
     while (host.n && host.p[host.n - 1] != ' ')
@@ -508,5 +531,6 @@ void replication_started(struct replication *r, struct bytes replid, int64_t off
     e.started.replid = replid;
     e.started.offset = offset;
     configured_master(r, &e);
+    r->started = true;
     repl_heard(r, &e);
 }

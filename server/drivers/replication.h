@@ -10,6 +10,7 @@ struct replication;
 struct replication_config;
 
 struct replication *replication_new(struct node *);
+void replication_end(struct replication *); /* the node ends: nothing more is heard. NULL is fine */
 void replication_free(struct replication *);
 /* The data of our own files are loaded; replid.n = 0: they say nothing of replication. Once, before the first turn. */
 void replication_started(struct replication *, struct bytes replid, int64_t offset, int stream_db);

@@ -15,7 +15,9 @@ struct master_link;
 struct later;
 
 struct replication {
-    bool replica;
+    bool replica, started, ended;
+    char *first_host; /* whom the cluster named before the data were loaded, or NULL */
+    int first_port;
     struct node *node;
     const struct replication_config *config;
     struct repl *machine;
