@@ -404,11 +404,11 @@ int node_new(struct config *config, struct options *options, int argc, char **ar
 
 static void be_ready(struct node *n)
 {
+    if (n->cluster) /* it says whom to follow: replication goes on from there by what the file says */
+        cluster_driver_loaded(n->cluster);
     const struct rdb_load_report *file = loading_last_report(n->loading);
     struct bytes id = file->has_replication ? bytes_of_str(file->repl_id) : bytes_of(NULL, 0);
     replication_started(n->replication, id, file->repl_offset, file->repl_stream_db);
-    if (n->cluster)
-        cluster_driver_loaded(n->cluster);
     if (n->ready)
         n->ready(n->ready_ctx);
 }

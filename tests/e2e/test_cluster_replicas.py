@@ -31,3 +31,20 @@ def test_a_replica_takes_over_with_the_data(mixed):
         with replica.raw() as c:
             assert [c.cmd("GET", k) for k in keys] == [k.encode() for k in keys]
             assert c.cmd("SET", keys[0], "new") == b"OK"
+
+
+def test_a_replica_that_restarts_goes_on_by_its_file():
+    with Cluster(6) as cluster:
+        cluster.create(replicas=1)
+        replica = next(n for n in cluster.nodes if not n.is_master())
+        master = next(n for n in cluster.nodes if n.id() == replica.me()["master"])
+        wait_until(lambda: replica.info("replication").get("master_link_status") == "up", 20)
+        keys = [k for k in ("k%d" % i for i in range(300)) if master.cmd("SET", k, k) == b"OK"]
+        wait_until(lambda: replica.cmd("DBSIZE") == len(keys), 10)
+        assert replica.cmd("SAVE") == b"OK"
+        replica.stop()
+        assert master.cmd("SET", keys[0], "new") == b"OK"
+        replica.start()
+        wait_until(lambda: replica.info("replication").get("master_link_status") == "up", 20)
+        assert (master.info("stats")["sync_full"], master.info("stats")["sync_partial_ok"]) == ("1", "1")
+        assert replica.cmd("DBSIZE") == len(keys)
