@@ -302,3 +302,13 @@ static inline __attribute__((always_inline)) void table_prefetch_item(const stru
         table_fetch(item + 64); /* most items straddle two lines */
     }
 }
+
+/* What was fetched last: the item that is likely the one with this hash, or NULL. */
+static inline __attribute__((always_inline)) void *table_guess(const struct table *t, uint64_t hash)
+{
+    struct table_place p = table_place(t, hash);
+    uint32_t fragment = table_fragment(hash, p.depth);
+    const struct table_bucket *b = &p.buckets[table_home(fragment, p.n)];
+    unsigned mask = table_match(b, fragment);
+    return mask ? table_slot_item(b, (unsigned)__builtin_ctz(mask)) : NULL;
+}

@@ -56,6 +56,7 @@ struct command_entry {
     const struct command_entry *parent; /* of a subcommand */
     struct command_entry *subs;         /* subs_n registered subcommands */
     uint16_t subs_n;
+    bool on_objects;        /* of a collection's family: the objects of its keys are worth fetching ahead */
     uint16_t id;            /* dense, stable within a process; index for statistics and ACL bits */
     const char *full_name;  /* "get", "config|set" */
     struct command_stats *stats;

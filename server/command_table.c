@@ -9,14 +9,16 @@
 #include "common/alloc.h"
 #include "common/assert.h"
 #include "common/histogram.h"
-#include "common/histogram.h"
 
 #define FAMILY(name) extern const struct command name##_commands[]
 #include "server/families.h"
 #undef FAMILY
 
 #define FAMILY(name) name##_commands
-static const struct command *const families[] = {
+static const struct family {
+    const struct command *rows;
+    bool on_objects;
+} families[] = {
 #define FAMILY_LIST
 #include "server/families.h"
 #undef FAMILY_LIST
@@ -119,10 +121,11 @@ static void init_entry(struct command_entry *e, const struct command *row, const
     }
 }
 
-static void add_command(const struct command *row)
+static void add_command(const struct command *row, bool on_objects)
 {
     struct command_entry *e = &T.entries[T.count++];
     init_entry(e, row, NULL);
+    e->on_objects = on_objects;
     add_slot(row->name, false, e);
     int n = count_rows(row->subs);
     if (n == 0)
@@ -140,7 +143,7 @@ void command_table_init(void)
         return;
     int top = 0, all = 0;
     for (size_t f = 0; f < sizeof(families) / sizeof(*families); f++)
-        for (const struct command *row = families[f]; row->name; row++) {
+        for (const struct command *row = families[f].rows; row->name; row++) {
             top++;
             all += 1 + count_rows(row->subs);
         }
@@ -148,8 +151,8 @@ void command_table_init(void)
     T.entries = mem_zalloc((size_t)top * sizeof(*T.entries));
     T.by_id = mem_zalloc((size_t)all * sizeof(*T.by_id));
     for (size_t f = 0; f < sizeof(families) / sizeof(*families); f++)
-        for (const struct command *row = families[f]; row->name; row++)
-            add_command(row);
+        for (const struct command *row = families[f].rows; row->name; row++)
+            add_command(row, families[f].on_objects);
 }
 
 void command_table_done(void)

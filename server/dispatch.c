@@ -1,8 +1,9 @@
 /* From gathered requests to handlers (see dispatch.h).
  *
  * dispatch_gather resolves the command and prefetches the directory's words of its keys; dispatch_run walks the queue,
- * prefetching the bucket lines 2 * PREFETCH_AHEAD and the entries PREFETCH_AHEAD requests further on, so that with
- * pipelines and many clients the misses of a whole turn overlap. A request that may not run yet (its client is blocked
+ * prefetching the bucket lines 2 * PREFETCH_AHEAD, the entries PREFETCH_AHEAD and the objects of collections
+ * OBJECTS_AHEAD requests further on, so that with pipelines
+ * and many clients the misses of a whole turn overlap. A request that may not run yet (its client is blocked
  * or paused) is moved to the client's stash and comes back by dispatch_gather when the client is released. */
 #include "server/dispatch.h"
 
@@ -30,6 +31,7 @@
 enum {
     QUEUE_MAX = 1024,    /* requests gathered at most before a run */
     PREFETCH_AHEAD = 6,  /* requests */
+    OBJECTS_AHEAD = 3,
     PREFETCH_KEYS = 16,  /* keys of one request that are prefetched */
 };
 
@@ -161,6 +163,19 @@ static void prefetch_entries(const struct request *r)
     }
     for (uint32_t i = 0; i < r->keys_n; i++)
         ks_prefetch_entry(db, r->hashes[i]);
+}
+
+static void prefetch_objects(const struct request *r)
+{
+    struct db *db = r->client->db;
+    if (!r->cmd || !r->cmd->on_objects)
+        return;
+    if (!r->hashes && r->keys_n) {
+        ks_prefetch_object(db, r->hash);
+        return;
+    }
+    for (uint32_t i = 0; i < r->keys_n; i++)
+        ks_prefetch_object(db, r->hashes[i]);
 }
 
 void dispatch_gather(struct dispatch *d, struct client *client, const struct resp_command *cmd)
@@ -530,6 +545,8 @@ void dispatch_run(struct dispatch *d)
             prefetch_buckets(&d->queue[i + 2 * PREFETCH_AHEAD]);
         if (i + PREFETCH_AHEAD < n)
             prefetch_entries(&d->queue[i + PREFETCH_AHEAD]);
+        if (i + OBJECTS_AHEAD < n)
+            prefetch_objects(&d->queue[i + OBJECTS_AHEAD]);
         step(d, &d->queue[i]);
     }
     d->n = 0;

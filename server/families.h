@@ -1,8 +1,10 @@
 /* The families of commands, each a table at the bottom of a file of commands/. Included by command_table.c only. */
 #ifdef FAMILY_LIST
-#define F(name) FAMILY(name),
+#define F(name) { FAMILY(name), false },
+#define O(name) { FAMILY(name), true }, /* on values that are objects of their own */
 #else
 #define F(name) FAMILY(name);
+#define O(name) FAMILY(name);
 #endif
 F(ping)
 F(connection)
@@ -12,28 +14,28 @@ F(string_range)
 F(lcs)
 F(bitmap)
 F(bitfield)
-F(hash)
-F(hash_more)
-F(set)
+O(hash)
+O(hash_more)
+O(set)
 F(set_ops)
-F(list)
-F(list_more)
+O(list)
+O(list_more)
 F(list_block)
-F(zset_add)
-F(zset_range)
+O(zset_add)
+O(zset_range)
 F(zset_store)
-F(zset_pop)
+O(zset_pop)
 F(zset_block)
-F(geo)
-F(geo_search)
+O(geo)
+O(geo_search)
 F(hll)
 F(sort)
-F(stream)
-F(stream_add)
-F(stream_read)
-F(stream_group)
-F(stream_claim)
-F(stream_info)
+O(stream)
+O(stream_add)
+O(stream_read)
+O(stream_group)
+O(stream_claim)
+O(stream_info)
 F(generic)
 F(scan)
 F(expire)
@@ -54,3 +56,4 @@ F(latency)
 F(memory)
 F(debug)
 #undef F
+#undef O

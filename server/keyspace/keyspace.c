@@ -321,6 +321,19 @@ void ks_prefetch_entry(const struct db *db, uint64_t hash)
     table_prefetch_item(t, hash);
 }
 
+void ks_prefetch_object(const struct db *db, uint64_t hash)
+{
+    const struct table *t = db_table(db, &hash);
+    const struct entry *e = table_guess(t, hash);
+    if (!e || head_type(e) == TYPE_STRING)
+        return;
+    const char *object = entry_object(e);
+    bool flat = entry_encoding(e) == ENC_LISTPACK || entry_encoding(e) == ENC_INTSET;
+    int lines = flat ? 4 : 1; /* what lies further on the processor sees coming */
+    for (int i = 0; i < lines; i++)
+        table_fetch(object + 64 * i);
+}
+
 /* ---- setting and deleting ---- */
 
 struct entry *db_put(struct db *db, struct bytes key, const struct entry_value *v, unsigned flags,

@@ -144,12 +144,13 @@ struct entry *ks_read(struct db *, struct bytes key);  /* counts hit/miss, touch
 struct entry *ks_write(struct db *, struct bytes key); /* touches, no hit/miss */
 struct entry *ks_find(struct db *, struct bytes key, unsigned flags); /* the same, chosen by ks_lookup_flags */
 bool ks_exists(struct db *, struct bytes key);
-/* Prefetch for a batch of commands: first the directory's word, then the bucket line, last the entry line. Never fault,
- * change nothing. */
+/* Prefetch for a batch of commands: first the directory's word, then the bucket line, then the entry line, and for
+ * collections the beginning of the object (the entry must have arrived). Never fault, change nothing. */
 uint64_t ks_hash(const struct db *, struct bytes key); /* kept by slot: ks_hash_slot of it is the key's */
 void ks_prefetch_place(const struct db *, uint64_t hash);
 void ks_prefetch_bucket(const struct db *, uint64_t hash);
 void ks_prefetch_entry(const struct db *, uint64_t hash);
+void ks_prefetch_object(const struct db *, uint64_t hash);
 
 /* ---- strings ---- */
 enum ks_set_flags {
