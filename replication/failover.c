@@ -67,13 +67,13 @@ static void end(struct repl *r)
 {
     r->failover = (struct failover){ 0 };
     r->link.psync_failover = false;
-    act(r, REPL_UNPAUSE_WRITES);
+    repl_act(r, REPL_UNPAUSE_WRITES);
 }
 
 static void abort_failover(struct repl *r, const char *why)
 {
     enum repl_failover_state was = r->failover.state;
-    trace(r, REPL_NOTICE, "Failover aborted: %s. %s", why,
+    repl_trace(r, REPL_NOTICE, "Failover aborted: %s. %s", why,
           was == REPL_FAILOVER_WAITING ? "Writes go on." : "We are a master again.");
     end(r);
     if (was == REPL_FAILOVER_IN_PROGRESS)
@@ -84,7 +84,7 @@ void failover_cancel(struct repl *r)
 {
     if (r->failover.state == REPL_NO_FAILOVER)
         return;
-    trace(r, REPL_NOTICE, "Failover aborted: our role was changed otherwise.");
+    repl_trace(r, REPL_NOTICE, "Failover aborted: our role was changed otherwise.");
     end(r);
 }
 
@@ -97,7 +97,7 @@ void failover_linked(struct repl *r)
 {
     if (r->failover.state != REPL_FAILOVER_IN_PROGRESS)
         return;
-    trace(r, REPL_NOTICE, "Failover succeeded: %s is the master now.", r->link.name);
+    repl_trace(r, REPL_NOTICE, "Failover succeeded: %s is the master now.", r->link.name);
     end(r);
 }
 
@@ -105,7 +105,7 @@ static void hand_over(struct repl *r, const char *host, int port)
 {
     struct failover *f = &r->failover;
     struct bytes target = arena_printf(&r->arena, "%s", host);
-    trace(r, REPL_NOTICE, "Failover target is %s:%d, becoming its replica.", host, port);
+    repl_trace(r, REPL_NOTICE, "Failover target is %s:%d, becoming its replica.", host, port);
     struct failover was = *f;
     *f = (struct failover){ 0 }; /* follow() must not take it for a change of role by somebody else */
     follow(r, target, port);
@@ -141,7 +141,7 @@ void failover_tick(struct repl *r)
     if (f->state != REPL_FAILOVER_WAITING || f->deadline == 0 || r->env.now < f->deadline)
         return;
     if (f->force) {
-        trace(r, REPL_WARNING, "Failover target %s:%d has not all writes in time, but FORCE was given.", f->host,
+        repl_trace(r, REPL_WARNING, "Failover target %s:%d has not all writes in time, but FORCE was given.", f->host,
               f->port);
         hand_over(r, f->host, f->port);
     } else {
@@ -165,8 +165,8 @@ static void begin(struct repl *r, const struct request *q)
     }
     if (q->timed && !checked_add_i64(r->env.now, q->timeout, &f->deadline))
         f->deadline = REPL_NEVER;
-    trace(r, REPL_NOTICE, "FAILOVER requested%s%s.", q->to ? " to " : "", q->to ? f->host : "");
-    act(r, REPL_PAUSE_WRITES);
+    repl_trace(r, REPL_NOTICE, "FAILOVER requested%s%s.", q->to ? " to " : "", q->to ? f->host : "");
+    repl_act(r, REPL_PAUSE_WRITES);
     f->need = history_offset(r);
     struct bytes argv[] = { BYTES("REPLCONF"), BYTES("GETACK"), BYTES("*") };
     history_append_command(r, 3, argv);

@@ -40,7 +40,7 @@ uint64_t feed_spilled(const struct repl *r, const struct replica *p)
 
 static void lose(struct repl *r, struct replica *p, const char *why)
 {
-    trace(r, REPL_WARNING, "Closing replica %s, %llu bytes behind: %s. It will need a full sync.", p->name,
+    repl_trace(r, REPL_WARNING, "Closing replica %s, %llu bytes behind: %s. It will need a full sync.", p->name,
           (unsigned long long)feed_unsent(r, p), why);
     replica_drop(r, p, true);
 }
@@ -73,7 +73,7 @@ static void ask_spill(struct repl *r, struct replica *p)
         if (q != p && q->spill_wanted && q->spill_from == piece->from)
             return; /* it is on its way */
     }
-    struct repl_action *a = act(r, REPL_SPILL_READ);
+    struct repl_action *a = repl_act(r, REPL_SPILL_READ);
     a->from = piece->from;
     a->to = piece->from + piece->n;
 }
@@ -128,7 +128,7 @@ void feed_spill_read(struct repl *r, int64_t from, struct blob *blob)
 
 void feed_spill_failed(struct repl *r, struct bytes why)
 {
-    trace(r, REPL_WARNING, "The spill file cannot be written: %s. Replicas that need it are closed; it is tried "
+    repl_trace(r, REPL_WARNING, "The spill file cannot be written: %s. Replicas that need it are closed; it is tried "
           "again when "
           "one falls behind after %d s.", shown(r, why).p, SPILL_RETRY_MS / SECOND_MS);
     r->spill.retry_at = r->env.now + SPILL_RETRY_MS;
@@ -175,13 +175,13 @@ static size_t memory_max(const struct repl *r)
 static void spill_write(struct repl *r, const struct backlog_block *block)
 {
     if (!r->spill.open)
-        trace(r, REPL_NOTICE, "A replica is %lld bytes behind; what memory cannot hold for it goes into the spill "
+        repl_trace(r, REPL_NOTICE, "A replica is %lld bytes behind; what memory cannot hold for it goes into the spill "
               "file.", (long long)(r->backlog.shown - needed_from(r)));
     r->spill.size = r->spill.open ? r->spill.size : r->config.spill_size;
     r->spill.open = true;
     for (size_t done = 0; done < block->n;) {
         size_t n = block->n - done < SPILL_PIECE ? block->n - done : SPILL_PIECE;
-        struct repl_action *a = act(r, REPL_SPILL_WRITE);
+        struct repl_action *a = repl_act(r, REPL_SPILL_WRITE);
         a->from = block->from + (int64_t)done;
         a->to = a->from + (int64_t)n;
         /* Its bytes must outlive the block: the driver takes its reference while the action is performed, which is
@@ -216,7 +216,7 @@ static void spill_done(struct repl *r)
         return;
     spill_clear(&r->spill);
     r->spill.open = false;
-    act(r, REPL_SPILL_CLOSE);
+    repl_act(r, REPL_SPILL_CLOSE);
 }
 
 /* Blocks that are written to the spill file or dropped stay alive until the actions were performed: `leaving`. */

@@ -19,7 +19,7 @@ static void set_role(struct repl *r, bool replica)
     if (r->replica == replica)
         return;
     r->replica = replica;
-    act(r, REPL_SET_ROLE)->replica = replica;
+    repl_act(r, REPL_SET_ROLE)->replica = replica;
 }
 
 static void set_master(struct repl *r, struct bytes host, int port)
@@ -39,10 +39,11 @@ void follow_promote(struct repl *r)
     if (!r->replica)
         return;
     bool known = r->link.trusted;
-    link_close(r);
+    repl_link_close(r);
     history_new_id(r, known);
     if (known)
-        trace(r, REPL_NOTICE, "Setting secondary replication ID to %s, valid up to offset: %lld. New replication ID "
+        repl_trace(r, REPL_NOTICE,
+                   "Setting secondary replication ID to %s, valid up to offset: %lld. New replication ID "
               "is %s",
               r->id2.hex, (long long)r->second_offset, r->id.hex);
     r->link.host[0] = 0;
@@ -53,8 +54,8 @@ void follow_promote(struct repl *r)
     replica_drop_all(r, "we are a master now, with a new id, which they must learn");
     r->no_replicas_since = r->env.now;
     if (r->has_backlog)
-        act(r, REPL_RESELECT);
-    trace(r, REPL_NOTICE, "MASTER MODE enabled");
+        repl_act(r, REPL_RESELECT);
+    repl_trace(r, REPL_NOTICE, "MASTER MODE enabled");
 }
 
 static void become_replica(struct repl *r, struct bytes host, int port)
@@ -64,11 +65,12 @@ static void become_replica(struct repl *r, struct bytes host, int port)
         l->trusted = r->started; /* what a master has written is its own history: it may go on from there */
         l->fresh_at = r->env.now;
         l->down_since = -1;
-        trace(r, REPL_NOTICE, "Before turning into a replica, using my own master parameters to synthesize a cached "
+        repl_trace(r, REPL_NOTICE,
+                   "Before turning into a replica, using my own master parameters to synthesize a cached "
               "master: "
               "I may be able to synchronize with the new master with just a partial transfer.");
     }
-    link_close(r);
+    repl_link_close(r);
     set_master(r, host, port);
     l->synced = false;
     l->guard_off = true;
@@ -76,7 +78,7 @@ static void become_replica(struct repl *r, struct bytes host, int port)
     l->retry_ms = 0;
     l->mark_heard = false;
     set_role(r, true);
-    trace(r, REPL_NOTICE, "Connecting to MASTER %s", l->name);
+    repl_trace(r, REPL_NOTICE, "Connecting to MASTER %s", l->name);
     link_start(r);
 }
 
@@ -87,7 +89,7 @@ void follow(struct repl *r, struct bytes host, int port)
         memcpy(r->deferred_host, host.p, host.n);
         r->deferred_host[host.n] = 0;
         r->deferred_port = port;
-        trace(r, REPL_NOTICE, "The change of role waits until the data set is loaded.");
+        repl_trace(r, REPL_NOTICE, "The change of role waits until the data set is loaded.");
         return;
     }
     failover_cancel(r);
@@ -135,7 +137,8 @@ void follow_command(struct repl *r, uint64_t client, const struct repl_command *
         }
     }
     if (!none && same_master(r, host, (int)port) && r->link.state != REPL_LINK_GUARDED && !r->follow_deferred) {
-        trace(r, REPL_NOTICE, "REPLICAOF would result into synchronization with the master we are already connected "
+        repl_trace(r, REPL_NOTICE,
+                   "REPLICAOF would result into synchronization with the master we are already connected "
               "with. "
               "No operation performed.");
         send_bytes(r, client, BYTES("+OK Already connected to specified master\r\n"));

@@ -56,9 +56,9 @@ static void send_psync(struct repl *r)
     if (l->trusted) {
         argv[1] = bytes_of_str(r->id.hex);
         argv[2] = arena_printf(&r->arena, "%lld", (long long)history_offset(r) + 1);
-        trace(r, REPL_NOTICE, "Trying a partial resynchronization (request %s:%s).", argv[1].p, argv[2].p);
+        repl_trace(r, REPL_NOTICE, "Trying a partial resynchronization (request %s:%s).", argv[1].p, argv[2].p);
     } else {
-        trace(r, REPL_NOTICE, "Partial resynchronization not possible (no cached master)");
+        repl_trace(r, REPL_NOTICE, "Partial resynchronization not possible (no cached master)");
     }
     send_command(r, l->psync_failover && l->trusted ? 4 : 3, argv);
     l->expects = REPLY_PSYNC;
@@ -85,14 +85,14 @@ static void on_ping(struct repl *r, struct bytes line)
         link_fail(r, "Error reply to PING from master: '%s'", shown(r, line).p);
         return;
     }
-    trace(r, REPL_NOTICE, "Master replied to PING, replication can continue...");
+    repl_trace(r, REPL_NOTICE, "Master replied to PING, replication can continue...");
     send_introduction(r);
 }
 
 static void say_not_critical(struct repl *r, const char *what, struct bytes line)
 {
     if (line.p[0] == '-')
-        trace(r, REPL_NOTICE, "(Non critical) Master does not understand REPLCONF %s: %s", what, shown(r, line).p);
+        repl_trace(r, REPL_NOTICE, "(Non critical) Master does not understand REPLCONF %s: %s", what, shown(r, line).p);
 }
 
 /* "+OK ouro <wall ms> master|replica": one of us. */
@@ -128,7 +128,7 @@ static void on_full(struct repl *r, struct bytes rest)
     }
     l->full_id = id;
     l->full_offset = offset;
-    trace(r, REPL_NOTICE, "Full resync from master: %s:%lld", id.hex, (long long)offset);
+    repl_trace(r, REPL_NOTICE, "Full resync from master: %s:%lld", id.hex, (long long)offset);
     if (guard_refuses(r))
         return;
     failover_linked(r);
@@ -148,9 +148,9 @@ static void on_continue(struct repl *r, struct bytes rest)
         link_fail(r, "it answered PSYNC with a malformed CONTINUE '%s'", shown(r, rest).p);
         return;
     }
-    trace(r, REPL_NOTICE, "Successful partial resynchronization with master.");
+    repl_trace(r, REPL_NOTICE, "Successful partial resynchronization with master.");
     if (memcmp(id.hex, r->id.hex, REPL_ID_LEN) != 0) {
-        trace(r, REPL_NOTICE, "Master replication ID changed to %s", id.hex);
+        repl_trace(r, REPL_NOTICE, "Master replication ID changed to %s", id.hex);
         history_continue_as(r, &id);
     }
     if (!r->has_backlog)
@@ -162,7 +162,7 @@ static void on_continue(struct repl *r, struct bytes rest)
 static void fall_back(struct repl *r, struct bytes line)
 {
     struct link *l = &r->link;
-    trace(r, REPL_NOTICE, "Master does not support PSYNC or is in error state (reply: %s). Retrying with SYNC...",
+    repl_trace(r, REPL_NOTICE, "Master does not support PSYNC or is in error state (reply: %s). Retrying with SYNC...",
           shown(r, line).p);
     ids_next(&r->ids, &l->full_id);
     l->full_offset = 0;

@@ -65,9 +65,9 @@ void history_stream(struct repl *r)
     if (on == r->stream_on)
         return;
     r->stream_on = on;
-    act(r, REPL_STREAM)->on = on;
+    repl_act(r, REPL_STREAM)->on = on;
     if (on)
-        act(r, REPL_RESELECT);
+        repl_act(r, REPL_RESELECT);
 }
 
 /* ---- appending ---- */
@@ -144,7 +144,7 @@ void history_tick(struct repl *r)
     if (!backlog_dies(r) || r->env.now - r->no_replicas_since < r->config.backlog_ttl_ms)
         return;
     /* Writes will not be counted any more: whoever comes later must not find his id here. */
-    trace(r, REPL_NOTICE, "Replication backlog freed after %lld seconds without connected replicas.",
+    repl_trace(r, REPL_NOTICE, "Replication backlog freed after %lld seconds without connected replicas.",
           (long long)(r->config.backlog_ttl_ms / SECOND_MS));
     history_new_id(r, false);
     history_backlog_drop(r);

@@ -13,13 +13,6 @@
  *   wait.c      WAIT;   lag.c  who has which age;   info.c  views */
 #pragma once
 
-/* One program holds all machines, and the cluster's has verbs of these names too. */
-#define act        repl_act
-#define trace      repl_trace
-#define link_up    repl_link_is_up
-#define link_down  repl_link_is_down
-#define link_close repl_link_close
-
 #include "common/arena.h"
 #include "common/assert.h"
 #include "common/buf.h"
@@ -277,11 +270,11 @@ static inline msec_t sooner(msec_t a, msec_t b)
 }
 
 /* ---- step.c ---- */
-struct repl_action *act(struct repl *, enum repl_action_kind);
+struct repl_action *repl_act(struct repl *, enum repl_action_kind);
 struct repl_action *act_peer(struct repl *, enum repl_action_kind, uint64_t peer);
 void send_bytes(struct repl *, uint64_t peer, struct bytes); /* must live until the next step */
 void send_text(struct repl *, uint64_t peer, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void trace(struct repl *, enum repl_level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void repl_trace(struct repl *, enum repl_level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct bytes encode(struct repl *, int argc, const struct bytes *argv); /* RESP array, in the arena */
 struct bytes shown(struct repl *, struct bytes); /* text of a peer, safe for a log: cut, printable, NUL-terminated */
 
@@ -337,12 +330,12 @@ void spill_clear(struct spill *);
 
 /* ---- replica.c, handshake.c, transfer.c ---- */
 void link_start(struct repl *);             /* an attempt, now */
-void link_up(struct repl *);
-void link_down(struct repl *, struct bytes why);
+void repl_link_is_up(struct repl *);
+void repl_link_is_down(struct repl *, struct bytes why);
 void link_bytes(struct repl *, struct bytes);
 void link_move(struct repl *, enum repl_link_state);
 void link_fail(struct repl *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void link_close(struct repl *);             /* without a retry; forgets what was under way */
+void repl_link_close(struct repl *);             /* without a retry; forgets what was under way */
 void link_connected(struct repl *);         /* in the stream */
 void link_stream(struct repl *, struct bytes);
 void link_applied(struct repl *, int64_t offset);

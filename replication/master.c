@@ -77,7 +77,7 @@ void replica_drop(struct repl *r, struct replica *p, bool close)
 void replica_drop_all(struct repl *r, const char *why)
 {
     if (r->replicas_n)
-        trace(r, REPL_NOTICE, "Closing the connections of %d replicas: %s. They will ask to go on.", r->replicas_n,
+        repl_trace(r, REPL_NOTICE, "Closing the connections of %d replicas: %s. They will ask to go on.", r->replicas_n,
               why);
     LIST_EACH_SAFE(&r->replicas, n)
     {
@@ -119,12 +119,12 @@ void replica_online(struct repl *r, struct replica *p)
     p->ack_at = r->env.now;
     p->queued = 0;
     if (p->rdb_only) {
-        trace(r, REPL_NOTICE, "Replica %s wanted the data set alone and has it.", p->name);
+        repl_trace(r, REPL_NOTICE, "Replica %s wanted the data set alone and has it.", p->name);
         act_peer(r, REPL_CLOSE_SENT, p->peer);
         replica_drop(r, p, false);
         return;
     }
-    trace(r, REPL_NOTICE, "Synchronization with replica %s succeeded", p->name);
+    repl_trace(r, REPL_NOTICE, "Synchronization with replica %s succeeded", p->name);
 }
 
 /* ---- REPLCONF ---- */
@@ -270,7 +270,7 @@ void master_acked(struct repl *r, struct replica *p, int64_t offset, int64_t fsy
 {
     msec_t now = r->env.now;
     if (offset < 0 || offset > history_offset(r) || fsynced > history_offset(r)) {
-        trace(r, REPL_WARNING, "Replica %s acknowledged offset %lld, which was never written (ours is %lld). "
+        repl_trace(r, REPL_WARNING, "Replica %s acknowledged offset %lld, which was never written (ours is %lld). "
               "Closing; it "
               "may synchronize again.", p->name, (long long)offset, (long long)history_offset(r));
         replica_drop(r, p, true);
@@ -290,7 +290,7 @@ void master_acked(struct repl *r, struct replica *p, int64_t offset, int64_t fsy
     p->lag_at_ack = lag_at(r, p->acked, now);
     if (p->hold_for_ack) {
         p->hold_for_ack = false;
-        trace(r, REPL_VERBOSE, "Replica %s has loaded its image and gets the stream.", p->name);
+        repl_trace(r, REPL_VERBOSE, "Replica %s has loaded its image and gets the stream.", p->name);
     }
     wait_acked(r);
     failover_acked(r);
@@ -317,25 +317,26 @@ static void say_refused(struct repl *r, struct replica *p, enum psync_answer why
 {
     switch (why) {
     case PSYNC_CONTINUE: break;
-    case PSYNC_ASKED_FULL: trace(r, REPL_NOTICE, "Full resync requested by replica %s", p->name); break;
+    case PSYNC_ASKED_FULL: repl_trace(r, REPL_NOTICE, "Full resync requested by replica %s", p->name); break;
     case PSYNC_ID_UNKNOWN:
-        trace(r, REPL_NOTICE, "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for "
+        repl_trace(r, REPL_NOTICE, "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for "
               "'%s', my "
               "replication IDs are '%s' and '%s')", shown(r, id).p, r->id.hex, r->id2.hex);
         break;
     case PSYNC_OFFSET_FOREIGN:
-        trace(r, REPL_NOTICE, "Partial resynchronization not accepted: Requested offset for second ID was %lld, but "
+        repl_trace(r, REPL_NOTICE,
+                   "Partial resynchronization not accepted: Requested offset for second ID was %lld, but "
               "I can "
               "reply up to %lld", (long long)offset, (long long)r->second_offset);
         break;
     case PSYNC_NO_BACKLOG:
     case PSYNC_TOO_OLD:
-        trace(r, REPL_NOTICE, "Unable to partial resync with replica %s for lack of backlog (Replica request was: "
+        repl_trace(r, REPL_NOTICE, "Unable to partial resync with replica %s for lack of backlog (Replica request was: "
               "%lld).",
               p->name, (long long)offset);
         break;
     case PSYNC_FROM_FUTURE:
-        trace(r, REPL_WARNING, "Warning: replica %s tried to PSYNC with an offset that is greater than the master "
+        repl_trace(r, REPL_WARNING, "Warning: replica %s tried to PSYNC with an offset that is greater than the master "
               "replication offset.", p->name);
         break;
     }
@@ -350,7 +351,7 @@ static void accept_partial(struct repl *r, struct replica *p, int64_t offset)
         send_text(r, p->peer, "+CONTINUE %s\r\n", r->id.hex);
     else
         send_bytes(r, p->peer, BYTES("+CONTINUE\r\n"));
-    trace(r, REPL_NOTICE, "Partial resynchronization request from %s accepted. Sending %lld bytes of backlog "
+    repl_trace(r, REPL_NOTICE, "Partial resynchronization request from %s accepted. Sending %lld bytes of backlog "
           "starting from "
           "offset %lld.", p->name, (long long)(history_offset(r) - p->next), (long long)offset);
 }
@@ -363,7 +364,7 @@ static void accept_full(struct repl *r, struct replica *p)
         ASSERT(!r->replica);
         history_new_id(r, false);
         history_backlog_make(r, history_offset(r));
-        trace(r, REPL_NOTICE, "Replication backlog created, my new replication IDs are '%s' and '%s'", r->id.hex,
+        repl_trace(r, REPL_NOTICE, "Replication backlog created, my new replication IDs are '%s' and '%s'", r->id.hex,
               r->id2.hex);
     }
     attach(r, p, WAIT_START);
@@ -386,7 +387,7 @@ static void psync(struct repl *r, struct replica *p, const struct repl_command *
         .end = r->backlog.shown,
     };
     enum psync_answer answer = psync_decide(&h, c->argv[1], offset);
-    trace(r, REPL_NOTICE, "Replica %s asks for synchronization", p->name);
+    repl_trace(r, REPL_NOTICE, "Replica %s asks for synchronization", p->name);
     if (answer == PSYNC_CONTINUE && !p->rdb_only) {
         accept_partial(r, p, offset);
         return;
@@ -425,12 +426,12 @@ static void sync_command(struct repl *r, const struct repl_event *e, bool plain)
         return;
     }
     if (failover) {
-        trace(r, REPL_WARNING, "Failover request received for replid %s.", r->id.hex);
+        repl_trace(r, REPL_WARNING, "Failover request received for replid %s.", r->id.hex);
         follow_promote(r);
     }
     p->sync_only = plain;
     if (plain) {
-        trace(r, REPL_NOTICE, "Replica %s asks for synchronization", p->name);
+        repl_trace(r, REPL_NOTICE, "Replica %s asks for synchronization", p->name);
         accept_full(r, p);
     } else {
         psync(r, p, c);
@@ -489,7 +490,7 @@ void master_tick(struct repl *r)
     {
         struct replica *p = LIST_ITEM(n, struct replica, in_list);
         if (r->env.now >= timeout_at(r, p)) {
-            trace(r, REPL_WARNING, "Disconnecting timedout replica (%s): %s",
+            repl_trace(r, REPL_WARNING, "Disconnecting timedout replica (%s): %s",
                   p->state == ONLINE ? "streaming sync" : "full sync", p->name);
             replica_drop(r, p, true);
         } else if (gets_newlines(p) && r->env.now >= p->newline_at) {

@@ -58,7 +58,7 @@ void link_start(struct repl *r)
     a->port = l->port;
 }
 
-void link_up(struct repl *r)
+void repl_link_is_up(struct repl *r)
 {
     if (r->link.state != REPL_LINK_CONNECTING)
         return;
@@ -78,7 +78,7 @@ static void leave(struct repl *r)
         l->fresh_at = r->env.now - (age > 0 ? age : 0);
         l->down_since = r->env.now;
         backlog_take_back(&r->backlog);
-        act(r, REPL_APPLY_RESET);
+        repl_act(r, REPL_APPLY_RESET);
     }
     if (l->load_begun)
         transfer_abort(r);
@@ -87,7 +87,7 @@ static void leave(struct repl *r)
     l->paused = false;
 }
 
-void link_close(struct repl *r)
+void repl_link_close(struct repl *r)
 {
     struct link *l = &r->link;
     if (l->state == REPL_LINK_NONE)
@@ -109,12 +109,12 @@ static void give_up(struct repl *r, struct bytes why)
     else if (l->state == REPL_LINK_CONNECTED && l->retry_ms > RETRY_MIN_MS)
         l->retry_ms = RETRY_MIN_MS; /* it worked: somebody cuts it again and again, and the stream goes on meanwhile */
     msec_t pause = l->retry_ms + (l->retry_ms ? (msec_t)prng_below(&r->prng, (uint64_t)l->retry_ms / 4 + 1) : 0);
-    link_close(r);
+    repl_link_close(r);
     l->retry_at = r->env.now + pause;
     l->retry_ms = l->retry_ms ? l->retry_ms * 2 : RETRY_MIN_MS;
     if (l->retry_ms > RETRY_MAX_MS)
         l->retry_ms = RETRY_MAX_MS;
-    trace(r, REPL_WARNING, "MASTER %s: %s. Next attempt in %lld ms.", l->name, why.p, (long long)pause);
+    repl_trace(r, REPL_WARNING, "MASTER %s: %s. Next attempt in %lld ms.", l->name, why.p, (long long)pause);
 }
 
 void link_fail(struct repl *r, const char *format, ...)
@@ -127,17 +127,18 @@ void link_fail(struct repl *r, const char *format, ...)
     give_up(r, bytes_of_str(text));
 }
 
-void link_down(struct repl *r, struct bytes why)
+void repl_link_is_down(struct repl *r, struct bytes why)
 {
     struct link *l = &r->link;
     l->peer = 0;
     if (l->state == REPL_LINK_LOADING) {
-        trace(r, REPL_NOTICE, "Connection with master %s lost while its data are being loaded; we go on from there.",
+        repl_trace(r, REPL_NOTICE,
+                   "Connection with master %s lost while its data are being loaded; we go on from there.",
               l->name);
         return;
     }
     if (l->state == REPL_LINK_CONNECTED)
-        trace(r, REPL_NOTICE, "Connection with master lost.");
+        repl_trace(r, REPL_NOTICE, "Connection with master lost.");
     link_fail(r, "%s", why.n ? shown(r, why).p : "the connection was closed");
 }
 
@@ -187,7 +188,7 @@ void link_bytes(struct repl *r, struct bytes in)
         case REPL_LINK_TRANSFER: n = l->load_begun ? transfer_bytes(r, in) : take_line(r, in); break;
         case REPL_LINK_LOADING:
             if (buf_append(&l->pending, in) < 0) {
-                trace(r, REPL_WARNING, "MASTER %s sent more than %u bytes while its data are being loaded; we ask "
+                repl_trace(r, REPL_WARNING, "MASTER %s sent more than %u bytes while its data are being loaded; we ask "
                       "for them "
                       "again.", l->name, PENDING_MAX);
                 act_peer(r, REPL_CLOSE, l->peer);

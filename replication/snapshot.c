@@ -53,7 +53,7 @@ static struct snapshot *find(const struct repl *r, uint32_t number)
 
 static void drop(struct repl *r, struct snapshot *s)
 {
-    act(r, REPL_DROP_SNAPSHOT)->snapshot = s->number;
+    repl_act(r, REPL_DROP_SNAPSHOT)->snapshot = s->number;
     list_remove(&s->in_list);
     mem_free(s);
 }
@@ -86,7 +86,7 @@ void snapshot_want(struct repl *r, struct replica *p)
     struct class c = class_of(r, p);
     if (c.stream || c.version != s->rdb_version || c.filter != s->filter)
         return;
-    trace(r, REPL_NOTICE, "Waiting for end of BGSAVE for SYNC");
+    repl_trace(r, REPL_NOTICE, "Waiting for end of BGSAVE for SYNC");
     join(r, p, s);
 }
 
@@ -99,7 +99,7 @@ void snapshot_leave(struct repl *r, struct replica *p)
     if (--s->users > 0)
         return;
     if (s->running)
-        trace(r, REPL_NOTICE, "%s", s->stream ? "Diskless rdb transfer, last replica dropped, killing fork child."
+        repl_trace(r, REPL_NOTICE, "%s", s->stream ? "Diskless rdb transfer, last replica dropped, killing fork child."
                                               : "The last replica that waited for this BGSAVE is gone; it is given "
                                                     "up.");
     drop(r, s);
@@ -132,7 +132,8 @@ void snapshot_failed(struct repl *r, uint32_t number, struct bytes text)
     struct snapshot *s = find(r, number);
     if (!s)
         return;
-    trace(r, REPL_WARNING, "The image for a full sync failed: %s. Closing the replicas that wait for it; they will ask "
+    repl_trace(r, REPL_WARNING,
+               "The image for a full sync failed: %s. Closing the replicas that wait for it; they will ask "
           "again.", shown(r, text).p);
     s->running = false;
     s->users++; /* ours, so that it lives until the end of this */
@@ -157,7 +158,8 @@ void snapshot_sent(struct repl *r, uint64_t peer)
         send_text(r, peer, "%s", s->mark.hex);
         p->hold_for_ack = !p->sync_only;
         if (p->hold_for_ack)
-            trace(r, REPL_NOTICE, "Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK "
+            repl_trace(r, REPL_NOTICE,
+                       "Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK "
                   "from replica to enable streaming", p->name);
     }
     replica_online(r, p);
@@ -209,10 +211,10 @@ static void begin(struct repl *r, struct replica *oldest)
     s->offset = history_offset(r);
     ids_next(&r->ids, &s->mark);
     list_push_back(&r->snapshots, &s->in_list);
-    trace(r, REPL_NOTICE, "Starting BGSAVE for SYNC with target: %s", c.stream ? "replicas sockets" : "disk");
+    repl_trace(r, REPL_NOTICE, "Starting BGSAVE for SYNC with target: %s", c.stream ? "replicas sockets" : "disk");
     if (!r->replica)
-        act(r, REPL_RESELECT);
-    struct repl_action *a = act(r, REPL_START_SNAPSHOT);
+        repl_act(r, REPL_RESELECT);
+    struct repl_action *a = repl_act(r, REPL_START_SNAPSHOT);
     a->snapshot = s->number;
     a->stream = s->stream;
     a->rdb_version = s->rdb_version;

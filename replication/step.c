@@ -9,7 +9,7 @@
 
 /* ---- actions ---- */
 
-struct repl_action *act(struct repl *r, enum repl_action_kind kind)
+struct repl_action *repl_act(struct repl *r, enum repl_action_kind kind)
 {
     struct repl_actions *out = r->out;
     ASSERT(out);
@@ -24,7 +24,7 @@ struct repl_action *act(struct repl *r, enum repl_action_kind kind)
 
 struct repl_action *act_peer(struct repl *r, enum repl_action_kind kind, uint64_t peer)
 {
-    struct repl_action *a = act(r, kind);
+    struct repl_action *a = repl_act(r, kind);
     a->peer = peer;
     return a;
 }
@@ -47,11 +47,11 @@ static struct bytes format_in(struct repl *r, const char *format, va_list ap)
     return bytes_of(p, (size_t)n);
 }
 
-void trace(struct repl *r, enum repl_level level, const char *format, ...)
+void repl_trace(struct repl *r, enum repl_level level, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
-    struct repl_action *a = act(r, REPL_TRACE);
+    struct repl_action *a = repl_act(r, REPL_TRACE);
     a->text = format_in(r, format, ap);
     a->level = level;
     va_end(ap);
@@ -208,7 +208,7 @@ static void on_peer(struct repl *r, const struct repl_event *e)
         struct replica *p = replica_find(r, e->peer);
         if (e->kind == REPL_PEER_DOWN && p) {
             if (p->state != KNOWN)
-                trace(r, REPL_NOTICE, "Connection with replica %s lost.", p->name);
+                repl_trace(r, REPL_NOTICE, "Connection with replica %s lost.", p->name);
             replica_drop(r, p, false);
         }
         return;
@@ -216,9 +216,9 @@ static void on_peer(struct repl *r, const struct repl_event *e)
     if (e->peer != r->link.peer)
         return; /* an older link */
     if (e->kind == REPL_PEER_UP)
-        link_up(r);
+        repl_link_is_up(r);
     else if (e->kind == REPL_PEER_DOWN)
-        link_down(r, e->text);
+        repl_link_is_down(r, e->text);
     else
         link_bytes(r, e->bytes);
 }

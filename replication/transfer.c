@@ -24,9 +24,10 @@ bool guard_refuses(struct repl *r)
     snprintf(l->guard_text, sizeof(l->guard_text),
              "master %s offers a history of %lld bytes, ours has %lld: it restarted with less than it had", l->name,
              (long long)l->full_offset, (long long)history_offset(r));
-    link_close(r);
+    repl_link_close(r);
     link_move(r, REPL_LINK_GUARDED);
-    trace(r, REPL_WARNING, "Full sync refused, our %llu keys are kept: %s. REPLICAOF (again) copies it all the same, "
+    repl_trace(r, REPL_WARNING,
+               "Full sync refused, our %llu keys are kept: %s. REPLICAOF (again) copies it all the same, "
           "REPLICAOF NO ONE or a failover makes this node the master.", (unsigned long long)r->env.keys, l->guard_text);
     return true;
 }
@@ -64,9 +65,9 @@ bool transfer_header(struct repl *r, struct bytes line)
     a->n = l->mark_known ? REPL_SIZE_UNKNOWN : l->size;
     const char *to = l->load_mode == REPL_LOAD_FILE ? "disk" : "parser";
     if (l->mark_known)
-        trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to %s", to);
+        repl_trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to %s", to);
     else
-        trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: receiving %llu bytes from master to %s",
+        repl_trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: receiving %llu bytes from master to %s",
               (unsigned long long)l->size, to);
     if (!l->mark_known && l->size == 0)
         link_fail(r, "it sent a payload of no bytes");
@@ -88,7 +89,7 @@ static void all_received(struct repl *r)
     act_peer(r, REPL_LINK_PAUSE, l->peer);
     link_move(r, REPL_LINK_LOADING);
     act_peer(r, REPL_LOAD_END, l->peer);
-    trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: Loading DB in memory");
+    repl_trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: Loading DB in memory");
 }
 
 /* All but the last 40 bytes that came go on; these may be the mark. */
@@ -132,7 +133,7 @@ size_t transfer_bytes(struct repl *r, struct bytes in)
 void transfer_abort(struct repl *r)
 {
     r->link.load_begun = r->link.load_ended = false;
-    act(r, REPL_LOAD_ABORT);
+    repl_act(r, REPL_LOAD_ABORT);
 }
 
 /* The loader is done: back in the stream if the link lives, else it is tried again, from here. */
@@ -145,13 +146,13 @@ void transfer_loaded(struct repl *r)
     history_adopt(r, &l->full_id, l->full_offset);
     l->fresh_at = r->env.now;
     l->trusted = !l->plain_sync;
-    trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: Finished with success");
+    repl_trace(r, REPL_NOTICE, "MASTER <-> REPLICA sync: Finished with success");
     if (l->peer && !r->follow_deferred) {
         link_connected(r);
         return;
     }
     l->synced = true;
-    link_close(r);
+    repl_link_close(r);
     l->retry_at = r->env.now;
     follow_deferred(r);
 }

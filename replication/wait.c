@@ -42,7 +42,7 @@ int repl_acked(const struct repl *r, int64_t offset, bool fsynced)
 
 static void wake(struct repl *r, uint64_t id, int count)
 {
-    struct repl_action *a = act(r, REPL_WAKE);
+    struct repl_action *a = repl_act(r, REPL_WAKE);
     a->wait_id = id;
     a->n = (uint64_t)count;
 }
