@@ -366,7 +366,8 @@ def _sorted_frames(frames):
 
 def _sort_pattern_messages(frames):
     """One message that matches several patterns of a client comes once for each, in no order. Invalidations in a row are
-    taken together: how many turns a server takes for a pipeline, and so how it gathers broadcasts, is open."""
+    taken together: how many turns a server takes for a pipeline, and so how it gathers broadcasts, is open. Keys that were
+    missed in a row, too: SORT looks for the weights and values of equal elements in the order of its table."""
     out = []
     for raw in frames:
         keys = _invalidated(raw)
@@ -378,6 +379,12 @@ def _sort_pattern_messages(frames):
             out.append(b">2\r\n$10\r\ninvalidate\r\n" + known.unparse((b"*", every)))
             continue
         out.append(raw)
+        if _tells_of_a_miss(raw) and len(out) > 1 and _tells_of_a_miss(out[-2]):
+            first = len(out) - 1
+            while first > 0 and _tells_of_a_miss(out[first - 1]):
+                first -= 1
+            out[first:] = sorted(out[first:])
+            continue
         if b"\r\npmessage\r\n" not in raw[:24]:
             continue
         at = len(out) - 1
@@ -386,6 +393,10 @@ def _sort_pattern_messages(frames):
             out[at - 1], out[at] = out[at], out[at - 1]
             at -= 1
     return out
+
+
+def _tells_of_a_miss(raw):
+    return b"message\r\n" in raw[:24] and (b":keymiss\r\n" in raw or raw.endswith(b"\r\nkeymiss\r\n"))
 
 
 def _invalidated(raw):
