@@ -84,11 +84,9 @@ static void on_token(void *owner, const struct resp_token *t)
 static void on_down(void *owner, int err, size_t unsent)
 {
     struct migrate_link *l = owner;
-    void *user = l->user;
-    const struct peer_link_events *events = l->all->events;
+    if (l->user)
+        l->all->events->down(l->user, err, unsent); /* may still look at the link */
     free_link(l);
-    if (user)
-        events->down(user, err, unsent);
 }
 
 /* ---- use ---- */

@@ -469,6 +469,7 @@ void node_free(struct node *n)
     clients_free(n->clients);
     migrations_free(n->migrations);
     replication_free(n->replication);
+    loading_free(n->loading); /* a load that is given up empties the keyspace, which tells the parts below */
     dispatch_free(n->dispatch);
     blocked_free(n->blocked);
     waiting_free(n->waiting);
@@ -481,7 +482,6 @@ void node_free(struct node *n)
     latency_free(n->latency);
     slowlog_free(n->slowlog);
     stats_free(n->stats);
-    loading_free(n->loading);
     if (n->ks)
         ks_free(n->ks);
     if (n->io)
