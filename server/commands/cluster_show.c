@@ -237,7 +237,7 @@ void cmd_cluster_links(struct call *c)
     int64_t n = 0;
     for (size_t i = 0; i < cluster_links(machine); i++) {
         struct cluster_link_view v;
-        if (!cluster_link_at(machine, i, &v))
+        if (!cluster_link_at(machine, i, &v) || !v.node) /* not known yet: left out, as Redis does */
             continue;
         size_t used, allocated;
         cluster_driver_link(node_cluster(c->node), v.id, &used, &allocated);
