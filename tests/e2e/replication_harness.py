@@ -102,15 +102,12 @@ def fill(server, n=200, seed=1):
         c.close()
 
 
-class Load:
-    """Threads that write all kinds of commands until stopped."""
+class Threads:
+    """What runs beside a test, from `with` on, until its end: `run` looks at stop_now."""
 
-    def __init__(self, server, threads=2, seed=7):
-        self.server = server
+    def __init__(self, arguments):
         self.stop_now = threading.Event()
-        self.errors = []
-        self.threads = [threading.Thread(target=self.run, args=(seed + i,), daemon=True) for i in range(threads)]
-        self.commands = 0
+        self.threads = [threading.Thread(target=self.run, args=(a,), daemon=True) for a in arguments]
 
     def __enter__(self):
         for t in self.threads:
@@ -121,6 +118,16 @@ class Load:
         self.stop_now.set()
         for t in self.threads:
             t.join(20)
+
+
+class Load(Threads):
+    """Threads that write all kinds of commands until stopped."""
+
+    def __init__(self, server, threads=2, seed=7):
+        super().__init__(range(seed, seed + threads))
+        self.server = server
+        self.errors = []
+        self.commands = 0
 
     def run(self, seed):
         rng = random.Random(seed)
@@ -168,15 +175,14 @@ class Load:
             p.rename("s%d" % k, "s%d" % rng.randrange(100))
 
 
-class Counter:
+class Counter(Threads):
     """Writers of increasing numbers, each on its own key; `acked` is what the server confirmed."""
 
     def __init__(self, port, threads=3):
+        super().__init__(range(threads))
         self.port = port
         self.acked = [0] * threads
         self.failed = [None] * threads
-        self.stop_now = threading.Event()
-        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(threads)]
 
     def run(self, i):
         try:
@@ -191,16 +197,6 @@ class Counter:
                     self.acked[i] = n
         except (OSError, harness.Closed, TimeoutError) as e:
             self.failed[i] = str(e)
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop_now.set()
-        for t in self.threads:
-            t.join(15)
 
     def lost(self, server):
         """How many acknowledged writes the server does not have."""
